@@ -8,7 +8,7 @@ Heads of one seed and fold share each batch, runs follow one another (benchmarks
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from tqdm import tqdm
 
 from earmark.embed import find_device
 from earmark.errors import ProtocolError, TrainingError
@@ -24,12 +25,80 @@ from earmark.heads._linear_data import Standardiser, check_finite, check_fold_cl
 from earmark.heads._linear_heads import Head, Score, train_heads
 from earmark.logs import LOGGER
 from earmark.metrics import METRICS, Metric, chance_level, class_columns, evaluate, skipped_classes
+from earmark.provenance import config_digest, inputs_digest
 from earmark.scores import Outcome, score_runs
 from earmark.tasks import Split, TaskData, resolve_task
 from earmark.training.batches import derive_seed
 from earmark.training.loop import describe_device
 
 LOSS_OF_LABELS = {"single": "cross_entropy", "multi": "binary_cross_entropy"}
+
+
+def train_linear_probes(
+    *,
+    tasks: Mapping[str, Mapping[str, Any]],
+    clips: Sequence[Path],
+    embeddings: Sequence[Path],
+    encoder: str,
+    encoder_options: Mapping[str, Any],
+    fixed_learning_rate: bool,
+    protocol: Mapping[str, Any],
+    names: Mapping[str, str],
+    runs: str,
+    scores: Sequence[Path],
+    predictions: Sequence[Path],
+    provenance: Mapping[str, Any],
+    accelerator: str = "auto",
+    precision: str = "32-true",
+    threads: int | None = None,
+) -> None:
+    """Train the linear heads of all tasks of one representation, one task after another, see `train_linear_probe`.
+
+    `tasks`: {task: {entry: of study.yaml, vocabulary: official labels or None, seeds: [numbers], max_folds: number or
+    None}}; `clips`, `embeddings`, `scores`, `predictions`: a file per task, in their order; `names`: study and
+    representation; `runs`: the folder of finished runs, with `{task}` in it. Each task's scores name its own settings
+    and inputs: `config` and `inputs` of `provenance` are replaced. Tasks and embeddings are checked before the first
+    training begins. Raises ProtocolError when the number of files is another one than that of the tasks.
+    """
+    files = {"clips": clips, "embeddings": embeddings, "scores": scores, "predictions": predictions}
+    for kind, paths in files.items():
+        if len(paths) != len(tasks):
+            raise ProtocolError(f"{len(tasks)} tasks, but {len(paths)} files of {kind}; wanted one for each task")
+    counts = []
+    for one, table_path, array_path in zip(tasks.values(), clips, embeddings, strict=True):
+        table = pd.read_parquet(table_path)
+        data = resolve_task(table, one["entry"], one["vocabulary"], one["max_folds"])
+        read_embeddings(Path(array_path), table["clip_id"].tolist())
+        counts.append(len(one["seeds"]) * len(data.splits))
+    with tqdm(total=sum(counts), desc=names["representation"], unit="run", disable=None, leave=False) as bar:
+        for place, (task, one) in enumerate(tasks.items()):
+            bar.set_postfix_str(task)
+            LOGGER.info("task %s, %d of %d", task, place + 1, len(tasks))
+            array = Path(embeddings[place])
+            inputs = inputs_digest([clips[place], array, array.with_name("index.parquet")])
+            config = config_digest([one, encoder, encoder_options, fixed_learning_rate, protocol, precision])
+            train_linear_probe(
+                clips=clips[place],
+                embeddings=[array],
+                encoder=encoder,
+                encoder_options=encoder_options,
+                task=one["entry"],
+                vocabulary=one["vocabulary"],
+                max_folds=one["max_folds"],
+                fixed_learning_rate=fixed_learning_rate,
+                protocol=protocol,
+                seeds=one["seeds"],
+                names={**names, "task": task},
+                runs=Path(runs.format(task=task)),
+                scores=scores[place],
+                predictions=predictions[place],
+                provenance={**provenance, "config": config, "inputs": inputs},
+                accelerator=accelerator,
+                precision=precision,
+                threads=threads,
+                after_run=bar.update,
+            )
+            bar.update(sum(counts[: place + 1]) - bar.n)  # runs that were finished before
 
 
 def train_linear_probe(
@@ -48,17 +117,19 @@ def train_linear_probe(
     scores: Path,
     predictions: Path,
     provenance: Mapping[str, Any],
+    fixed_learning_rate: bool = False,
     accelerator: str = "auto",
     precision: str = "32-true",
     threads: int | None = None,
+    after_run: Callable[[], Any] = lambda: None,
 ) -> None:
     """Train the linear heads of one task for all seeds and folds, and write scores and predictions.
 
     `embeddings`: `embeddings.npy` with one row per clip, then, where test clips are cropped otherwise, theirs; `task`:
-    an entry of study.yaml, with `learning_rate` where it is fixed, `further_metrics` and `subsets` {name: [class
-    names]} where wanted; `protocol`: learning_rates, batch_size, max_epochs, patience, valid_share; `names`: study,
-    task and representation, columns of the scores. The scores hold a row per run and metric, `map_<name>` for a subset;
-    a run that is finished under the same digest is not trained again.
+    an entry of study.yaml, `further_metrics` and `subsets` {name: [class names]} where wanted; `fixed_learning_rate`,
+    `protocol`: see `learning_rates_of`, further batch_size, max_epochs, patience, valid_share; `names`: study, task
+    and representation, columns of the scores; `after_run` is called after each training. The scores hold a row per run
+    and metric, `map_<name>` for a subset; a run that is finished under the same digest is not trained again.
 
     Raises StoreError when embeddings and clips do not fit, ProtocolError when the task cannot be carried out,
     TrainingError when every learning rate diverges.
@@ -70,7 +141,7 @@ def train_linear_probe(
     data = resolve_task(table, task, vocabulary, max_folds)
     subsets = {f"map_{name}": class_columns(members, data.classes) for name, members in task.get("subsets", {}).items()}
     views = [read_embeddings(Path(path), clip_ids) for path in embeddings]
-    rates = [task["learning_rate"]] if "learning_rate" in task else protocol["learning_rates"]
+    rates = learning_rates_of(task, names["task"], protocol, fixed_learning_rate)
     probe = LinearProbe(
         views[0],
         views[-1],
@@ -89,7 +160,9 @@ def train_linear_probe(
     )
 
     def run(seed: int, split: Split, work: Path, digest: str) -> Outcome:
-        return probe.fit(seed, split)
+        outcome = probe.fit(seed, split)
+        after_run()
+        return outcome
 
     settings = {
         "mode": "linear",
@@ -97,6 +170,7 @@ def train_linear_probe(
         "task": task,
         "classes": data.classes,
         "protocol": protocol,
+        "learning_rates": rates,
         "precision": precision,
     }
     collected = runs / "scores.parquet"
@@ -242,6 +316,25 @@ class LinearProbe:
     def _predict(self, weight: torch.Tensor) -> np.ndarray:
         """Score the test clips. Returns float32 [clips, classes] of probabilities."""
         return activate(self._test_inputs @ weight.t(), self.loss).cpu().numpy()
+
+
+def learning_rates_of(
+    task: Mapping[str, Any], name: str, protocol: Mapping[str, Any], fixed_learning_rate: bool
+) -> list[float]:
+    """List the learning rates that a task tries: the `learning_rates` of the protocol, or one.
+
+    With `fixed_learning_rate` it is the task's own `learning_rate`, as the paper's authors set it; `tune_always: true`
+    of a protocol overrules that (small data and few epochs need other rates). Raises ProtocolError when the task,
+    called `name`, has none.
+    """
+    if not fixed_learning_rate or protocol.get("tune_always", False):
+        return list(protocol["learning_rates"])
+    if "learning_rate" not in task:
+        raise ProtocolError(
+            f"task {name}: the learning rate is to be fixed, but the task has none; add learning_rate to the task in"
+            " study.yaml, or leave fixed_learning_rate out of the representation"
+        )
+    return [task["learning_rate"]]
 
 
 def choose_head(heads: Sequence[Head], where: str) -> Head:

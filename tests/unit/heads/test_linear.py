@@ -10,8 +10,15 @@ import torch
 from earmark.errors import ProtocolError, StoreError, TrainingError
 from earmark.heads import linear
 from earmark.heads._linear_heads import EarlyStop, Head
-from earmark.heads.linear import LinearProbe, choose_head, train_linear_probe
+from earmark.heads.linear import (
+    LinearProbe,
+    choose_head,
+    learning_rates_of,
+    train_linear_probe,
+    train_linear_probes,
+)
 from earmark.metrics import METRICS, evaluate
+from earmark.provenance import inputs_digest
 from earmark.tasks import Split, TaskData
 
 LABELS = ["bark", "bell", "hum"]
@@ -127,10 +134,86 @@ def test_finished_runs_are_not_trained_again_after_a_stop(folder, monkeypatch):
 
 def test_fixed_learning_rate_of_a_task_takes_the_place_of_the_choice(folder):
     task = {key: value for key, value in TASK.items() if key != "folds"} | {"learning_rate": 3e-3}
-    rows = run(folder, task=task)
+    rows = run(folder, task=task, fixed_learning_rate=True)
     assert rows[["fold", "learning_rate", "n_learning_rates", "n_train"]].drop_duplicates().to_numpy().tolist() == [
         [0, 3e-3, 1, 72]
     ]
+
+
+def test_learning_rate_is_fixed_only_where_asked_for_and_not_overruled():
+    task, rates = {"learning_rate": 3e-3}, PROTOCOL["learning_rates"]
+    assert learning_rates_of(task, "sounds", PROTOCOL, False) == rates
+    assert learning_rates_of(task, "sounds", PROTOCOL, True) == [3e-3]
+    assert learning_rates_of(task, "sounds", {**PROTOCOL, "tune_always": False}, True) == [3e-3]
+    assert learning_rates_of(task, "sounds", {**PROTOCOL, "tune_always": True}, True) == rates
+    with pytest.raises(ProtocolError, match=r"task sounds: .* add learning_rate to the task"):
+        learning_rates_of({}, "sounds", PROTOCOL, True)
+
+
+def test_runs_are_trained_again_when_the_learning_rate_is_fixed_later(folder):
+    task = TASK | {"learning_rate": 3e-3}
+    assert set(run(folder, task=task)["n_learning_rates"]) == {2}
+    assert set(run(folder, task=task, fixed_learning_rate=True)["n_learning_rates"]) == {1}
+
+
+FIXED_SPLIT = {key: value for key, value in TASK.items() if key != "folds"}
+
+
+def run_all(folder, **changes):
+    """Evaluate two tasks on the same clips: folds of the data set, and its fixed split."""
+    tasks = {"folds": TASK, "split": FIXED_SPLIT}
+    wanted = {"vocabulary": LABELS, "max_folds": None}
+    options = {
+        "tasks": {name: {"entry": task, "seeds": [42, 43], **wanted} for name, task in tasks.items()},
+        "clips": [folder / "clips.parquet"] * 2,
+        "embeddings": [folder / "embeddings.npy"] * 2,
+        "encoder": "tiny",
+        "encoder_options": {},
+        "fixed_learning_rate": False,
+        "protocol": PROTOCOL,
+        "names": {"study": "byola", "representation": "tiny"},
+        "runs": str(folder / "{task}" / "runs"),
+        "scores": [folder / f"{name}.parquet" for name in tasks],
+        "predictions": [folder / f"{name}_predictions.parquet" for name in tasks],
+        "provenance": PROVENANCE,
+        "accelerator": "cpu",
+    }
+    train_linear_probes(**{**options, **changes})
+    return [pd.read_parquet(path) for path in options["scores"]]
+
+
+def test_all_tasks_in_one_call_equal_each_alone_and_name_their_inputs(folder):
+    found = run_all(folder)
+    for rows, name, task in zip(found, ("folds", "split"), (TASK, FIXED_SPLIT), strict=True):
+        alone = run(folder, task=task, names={**NAMES, "task": name}, runs=folder / "alone" / name)
+        columns = ["task", "seed", "fold", "value", "learning_rate", "best_epoch", "protocol_digest"]
+        pd.testing.assert_frame_equal(rows[columns], alone[columns])
+        files = [folder / name for name in ("clips.parquet", "embeddings.npy", "index.parquet")]
+        assert set(rows["inputs"]) == {inputs_digest(files)}
+        assert (folder / f"{name}_predictions.parquet").is_file()
+    assert set(found[0]["config"]).isdisjoint(found[1]["config"])
+
+
+def test_finished_tasks_survive_the_loss_of_their_outputs(folder, monkeypatch):
+    """Snakemake deletes declared files of a failed job; the runs beside them are taken again."""
+    expected = run_all(folder)
+    for name in ("folds", "split"):
+        (folder / f"{name}.parquet").unlink()
+        (folder / f"{name}_predictions.parquet").unlink()
+    monkeypatch.setattr(linear, "train_heads", None)
+    for one, other in zip(run_all(folder), expected, strict=True):
+        pd.testing.assert_frame_equal(one, other)
+
+
+def test_fault_of_the_last_task_shows_before_the_first_is_trained(folder):
+    clips = pd.read_parquet(folder / "clips.parquet")
+    clips.loc[clips["split"] == "valid", "split"] = "train"
+    clips.to_parquet(folder / "clips.parquet")
+    with pytest.raises(ProtocolError, match="no clip in valid"):
+        run_all(folder)
+    assert not (folder / "folds").exists()
+    with pytest.raises(ProtocolError, match="2 tasks, but 1 files of embeddings"):
+        run_all(folder, embeddings=[folder / "embeddings.npy"])
 
 
 def test_test_clips_may_have_embeddings_of_another_crop(folder):

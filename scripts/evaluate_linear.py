@@ -1,0 +1,27 @@
+"""Train the linear heads of all tasks of one representation on its embeddings, all seeds, folds and learning rates."""
+
+from pathlib import Path
+
+from earmark.heads.linear import train_linear_probes
+from earmark.logs import log_to
+from earmark.provenance import record
+
+log_to(snakemake.log[0])
+params, wildcards = snakemake.params, snakemake.wildcards
+train_linear_probes(
+    tasks=params.tasks,
+    clips=[Path(path) for path in snakemake.input.clips],
+    embeddings=[Path(path) for path in snakemake.input.embeddings],
+    encoder=params.encoder,
+    encoder_options=params.encoder_options,
+    fixed_learning_rate=params.fixed_learning_rate,
+    protocol=params.protocol,
+    names={"study": wildcards.study, "representation": wildcards.representation},
+    runs=params.runs,
+    scores=[Path(path) for path in snakemake.output.scores],
+    predictions=[Path(path) for path in snakemake.output.predictions],
+    provenance=record(params.code, params.tasks, [], wildcards.scale),
+    accelerator=params.accelerator,
+    precision=params.precision,
+    threads=snakemake.threads,
+)
