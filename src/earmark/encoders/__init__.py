@@ -1,4 +1,4 @@
-"""Encoders: from log-mel frames to embeddings, found by slug.
+"""Encoders: from sound to embeddings, found by slug.
 
 An encoder is a class in one file here under `@register_encoder("<slug>")` and a row `config/encoders/<slug>.yaml` that
 names its module. Each offers the calls of the HEAR API and what training needs; `Encoder` says what that is.
@@ -21,9 +21,14 @@ BUILDERS: dict[str, Callable[..., nn.Module]] = {}
 
 @runtime_checkable
 class Encoder(Protocol):
-    """What every encoder offers; shapes in the docstrings of `earmark.encoders.hear`."""
+    """What every encoder offers; shapes in the docstrings of `earmark.encoders.hear`.
 
-    frontend: str
+    `frontend`: a row of `config/frontends.yaml`, or None where a method `prepare(audio)` makes the input of
+    `forward_frames` from waveforms. An encoder may have `rename_public(tensors)`, which gives the tensors of its public
+    files the names that it has here.
+    """
+
+    frontend: str | None
     embedding_dim: int
     head_dropout: float
     sample_rate: int
@@ -31,7 +36,7 @@ class Encoder(Protocol):
     timestamp_embedding_size: int
 
     def forward_frames(self, log_mel: torch.Tensor) -> torch.Tensor:
-        """Encode [batch, mels, frames] as [batch, frames', dim]."""
+        """Encode [batch, mels, frames], or what `prepare` gives, as [batch, frames', dim]."""
         ...
 
     def decision_frames(self, frames: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""The calls of the HEAR API, for encoders that work on log-mel frames."""
+"""The calls of the HEAR API, for encoders that work on log-mel frames or on something else made of a waveform."""
 
 import functools
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ def scene_embeddings(encoder: nn.Module, audio: torch.Tensor) -> torch.Tensor:
     on which a head decides. No gradient flows.
     """
     with torch.no_grad():
-        return encoder.decision_frames(encoder.forward_frames(_log_mel(encoder, audio))).mean(dim=1)
+        return encoder.decision_frames(encoder.forward_frames(encoder_input(encoder, audio))).mean(dim=1)
 
 
 def timestamp_embeddings(encoder: nn.Module, audio: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -36,14 +36,25 @@ def timestamp_embeddings(encoder: nn.Module, audio: torch.Tensor) -> tuple[torch
     middle of what a frame stands for, as an equal share of the clip's length. No gradient flows.
     """
     with torch.no_grad():
-        frames = encoder.forward_frames(_log_mel(encoder, audio))  # [batch, frames', dim]
-    length_ms = 1000.0 * audio.shape[1] / encoder.sample_rate
-    count = frames.shape[1]
+        frames = encoder.forward_frames(encoder_input(encoder, audio))  # [batch, frames', dim]
+    return frames, share_time(audio, encoder.sample_rate, frames.shape[1])
+
+
+def share_time(audio: torch.Tensor, sample_rate: int, count: int) -> torch.Tensor:
+    """Cut the time of [batch, samples] into equal shares; return their middles in milliseconds, [batch, count]."""
+    length_ms = 1000.0 * audio.shape[1] / sample_rate
     middles = (torch.arange(count, device=audio.device) + 0.5) * (length_ms / count)
-    return frames, middles.expand(audio.shape[0], count)
+    return middles.expand(audio.shape[0], count)
 
 
-def _log_mel(encoder: nn.Module, audio: torch.Tensor) -> torch.Tensor:
+def encoder_input(encoder: nn.Module, audio: torch.Tensor) -> torch.Tensor:
+    """Compute what `encoder.forward_frames` takes.
+
+    `audio`: float32 [batch, samples] at `encoder.sample_rate`. Returns the log-mel [batch, mels, frames] of the
+    encoder's front-end, normalised where it has `input_statistics`; or what its `prepare` gives where it has none.
+    """
+    if encoder.frontend is None:
+        return encoder.prepare(audio)
     log_mel = _frontend(encoder.frontend, audio.device)(audio)
     if encoder.input_statistics is None:
         return log_mel

@@ -69,11 +69,14 @@ def provide_weights(
 def fit_tensors(model: torch.nn.Module, tensors: Mapping[str, torch.Tensor], source: str) -> None:
     """Load tensors of a public file into an encoder; the file's other parts, such as a head, are left out.
 
-    Each name is kept from the first part on that is a child of the encoder, since training set-ups put the encoder
-    under a prefix (`online_encoder.features.0.weight`). `source`: the name of the file, for the message. Raises
+    An encoder whose public files use other names translates them first (`rename_public`). Each name is then kept from
+    the first part on that is a child of the encoder, since training set-ups put the encoder under a prefix
+    (`online_encoder.features.0.weight`). `source`: the name of the file, for the message. Raises
     CheckpointError when two tensors end up under one name or a tensor is missing, left over or of another shape; it
     names what differs and, where tensors are missing, what the file held that was left out.
     """
+    if hasattr(model, "rename_public"):
+        tensors = model.rename_public(tensors)
     kept, left_out = strip_prefixes(tensors, model)
     own = model.state_dict()
     counters = {name: value for name, value in own.items() if name.endswith(COUNTERS)}
