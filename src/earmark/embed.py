@@ -5,6 +5,7 @@ several data sets. Work goes on where it was cut off: rows are appended to a wor
 groups of it are whole.
 """
 
+import io
 import json
 import os
 import shutil
@@ -94,7 +95,7 @@ def embed_dataset(
         return model.decision_frames(model.forward_frames(inputs.to(device)))  # [batch, rows, dim]
 
     rows_of_group, _ = _append_groups(
-        groups, lambda group: pieces.stack([parts[item] for item in group]), encode, work, digest, "embed"
+        groups, lambda group: pieces.stack([parts[item] for item in group]), encode, work / "rows.bin", digest, "embed"
     )
 
     n_rows = np.zeros(len(parts), dtype=np.int64)
@@ -209,11 +210,10 @@ def _embed_view(
     def encode(inputs: torch.Tensor, group: np.ndarray) -> torch.Tensor:
         return model.embed(inputs, name, clip_ids[group])[:, None]  # [batch, 1, dim]
 
-    _, spent = _append_groups(groups, crops.batch, encode, work, digest, f"embed {name}")
-    offsets, n_rows = np.arange(len(clips)), np.ones(len(clips), dtype=np.int64)
-    _arrange(work / "rows.bin", work / "embeddings.npy", groups, offsets, n_rows, model.dim)
+    head = _array_header((len(clips), model.dim))  # the groups are in the order of the clips, a row each
+    _, spent = _append_groups(groups, crops.batch, encode, work / "embeddings.npy", digest, f"embed {name}", head)
     with atomic_path(work / "index.parquet") as temporary:
-        table = {"clip_id": clip_ids, "piece": 0, "row_offset": offsets, "n_rows": n_rows}
+        table = {"clip_id": clip_ids, "piece": 0, "row_offset": np.arange(len(clips)), "n_rows": 1}
         pd.DataFrame(table).to_parquet(temporary, index=False)
     hours = len(clips) * seconds / 3600
     card = {
@@ -232,7 +232,6 @@ def _embed_view(
         "provenance": dict(provenance),
     }
     write_yaml(work / "card.yaml", card)
-    (work / "rows.bin").unlink()
 
 
 def _inputs_of_view(store: Path, log_mel: Path | None) -> dict[str, Any]:
@@ -290,33 +289,36 @@ def _append_groups(
     groups: Sequence[np.ndarray],
     prepare: Callable[[np.ndarray], torch.Tensor],
     encode: Callable[[torch.Tensor, np.ndarray], torch.Tensor],
-    work: Path,
+    rows_file: Path,
     digest: str,
     description: str,
+    head: bytes = b"",
 ) -> tuple[list[int], float]:
-    """Append the rows of all groups that are not in the working file `rows.bin` yet.
+    """Append the rows of all groups that are not in the working file yet, behind its first bytes `head`.
 
     `prepare`: from the items of a group to inputs, in a thread while the group before is encoded; `encode`: from inputs
     and items to [batch, rows, dim], stored as float32; `digest`: of all that the rows depend on, another one begins
     anew. Returns the rows per item of each group, and the seconds that all of it took, those before a stop included.
     """
-    work.mkdir(parents=True, exist_ok=True)
-    counts, n_bytes, seconds = _read_marker(work, digest)
+    rows_file.parent.mkdir(parents=True, exist_ok=True)
+    counts, n_bytes, seconds = _read_marker(rows_file, digest)
     begin = marked_at = time.perf_counter()
     remaining = groups[len(counts) :]
-    with (work / "rows.bin").open("ab") as file, torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+    with rows_file.open("ab") as file, torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         file.truncate(n_bytes)
+        if not n_bytes:
+            file.write(head)
         prepared = _read_ahead(prepare, remaining)
         for group, inputs in progress(prepared, description, total=len(remaining), unit="group"):
             rows = encode(inputs, group)
-            file.write(rows.float().cpu().numpy().tobytes())
+            file.write(np.ascontiguousarray(rows.float().cpu().numpy()))
             counts.append(rows.shape[1])
             now = time.perf_counter()
             if now - marked_at > MARKER_SECONDS:
-                _write_marker(work, digest, counts, seconds + now - begin, file)
+                _write_marker(rows_file, digest, counts, seconds + now - begin, file)
                 marked_at = now
         seconds += time.perf_counter() - begin
-        _write_marker(work, digest, counts, seconds, file)
+        _write_marker(rows_file, digest, counts, seconds, file)
     return counts, seconds
 
 
@@ -335,11 +337,11 @@ def _read_ahead(
             yield done, inputs.result()
 
 
-def _read_marker(work: Path, digest: str) -> tuple[list[int], int, float]:
+def _read_marker(rows_file: Path, digest: str) -> tuple[list[int], int, float]:
     """Return rows per item of the groups that are whole, their bytes and seconds; nothing where there are none."""
     try:
-        marker = json.loads((work / "marker.json").read_text(encoding="utf-8"))
-        found = (work / "rows.bin").stat().st_size
+        marker = json.loads(rows_file.with_name("marker.json").read_text(encoding="utf-8"))
+        found = rows_file.stat().st_size
     except FileNotFoundError:
         return [], 0, 0.0
     if marker["digest"] != digest or found < marker["bytes"]:
@@ -348,10 +350,18 @@ def _read_marker(work: Path, digest: str) -> tuple[list[int], int, float]:
     return marker["counts"], marker["bytes"], marker["seconds"]
 
 
-def _write_marker(work: Path, digest: str, counts: list[int], seconds: float, file) -> None:
+def _write_marker(rows_file: Path, digest: str, counts: list[int], seconds: float, file) -> None:
     file.flush()
     os.fsync(file.fileno())
-    write_json(work / "marker.json", {"digest": digest, "counts": counts, "seconds": seconds, "bytes": file.tell()})
+    marker = {"digest": digest, "counts": counts, "seconds": seconds, "bytes": file.tell()}
+    write_json(rows_file.with_name("marker.json"), marker)
+
+
+def _array_header(shape: tuple[int, int]) -> bytes:
+    """Return what stands before the float32 values of an npy file."""
+    head = io.BytesIO()
+    np.lib.format.write_array_header_1_0(head, {"descr": "<f4", "fortran_order": False, "shape": shape})
+    return head.getvalue()
 
 
 def _arrange(source: Path, embeddings: Path, groups, offsets, n_rows, dim: int) -> None:

@@ -472,7 +472,7 @@ def test_goes_on_after_a_kill_and_gives_the_same_bytes(run, tmp_path, stores, mo
     done = subprocess.run([sys.executable, "-c", KILLED], input=arguments, capture_output=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
     assert [path.name for path in (tmp_path / "killed").iterdir()] == [".work"]
-    with (tmp_path / "killed" / ".work" / "fold" / "rows.bin").open("ab") as file:
+    with (tmp_path / "killed" / ".work" / "fold" / "embeddings.npy").open("ab") as file:
         file.write(b"half a row")  # as a kill in the middle of a write leaves it
     encoded = stop_after(monkeypatch, 0)
     run("killed")
@@ -509,7 +509,7 @@ def test_what_waits_of_something_else_is_not_taken(run, tmp_path, monkeypatch, c
         with pytest.raises(RuntimeError, match="stopped"):
             run("broken")
     if change == "rows":
-        (tmp_path / "broken" / ".work" / "fold" / "rows.bin").unlink()
+        (tmp_path / "broken" / ".work" / "fold" / "embeddings.npy").unlink()
     changes = {"code": {"provenance": {**PROVENANCE, "code": "d"}}, "view": {"view": "crop_0.7"}, "rows": {}}[change]
     encoded = stop_after(monkeypatch, 0)
     found = run("broken", **changes)
