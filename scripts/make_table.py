@@ -17,6 +17,7 @@ make_table(
     scores=[Path(path) for path in inputs.scores],
     cards=[Path(path) for path in inputs.cards],
     counts=[Path(path) for path in inputs.counts],
+    descriptions=[Path(path) for path in inputs.descriptions],
     not_run=params.left_out,
     scale=snakemake.wildcards.scale,
     label=params.label,

@@ -9,7 +9,7 @@ import pandas as pd
 from earmark.files import atomic_path
 from earmark.tasks import resolve_task, select_rows
 
-COLUMNS = ("task", "n_train", "n_valid", "n_eval", "n_labels", "n_labels_present", "n_folds", "hours")
+COLUMNS = ("task", "n_train", "n_valid", "n_eval", "n_labels", "n_labels_present", "n_folds", "hours", "mean_seconds")
 
 
 def count_task(name: str, clips: Path, task: Mapping, vocabulary: Sequence[str] | None, counts: Path) -> None:
@@ -17,7 +17,7 @@ def count_task(name: str, clips: Path, task: Mapping, vocabulary: Sequence[str] 
 
     `clips`: the table of the data set's store. With folds, all clips count as training clips and the number for
     evaluation is empty, as the papers print it. `n_labels` is the size of the output layer, `n_labels_present` how
-    many of them occur.
+    many of them occur, `mean_seconds` the mean length of the clips.
     """
     table = pd.read_parquet(clips)
     data = resolve_task(table, task, vocabulary)
@@ -35,6 +35,7 @@ def count_task(name: str, clips: Path, task: Mapping, vocabulary: Sequence[str] 
         n_labels_present=int(present),
         n_folds=len(data.splits) if folded else None,
         hours=table["duration_s"].to_numpy()[rows].sum() / 3600,
+        mean_seconds=table["duration_s"].to_numpy()[rows].mean(),
     )
 
 
@@ -53,6 +54,7 @@ def count_corpus(clips: Path, corpus: Mapping, vocabulary: Sequence[str], counts
         n_labels_present=len({label for labels in table["labels"][rows] for label in labels}),
         n_folds=None,
         hours=table["duration_s"].to_numpy()[rows].sum() / 3600,
+        mean_seconds=table["duration_s"].to_numpy()[rows].mean(),
     )
 
 

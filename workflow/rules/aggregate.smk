@@ -47,6 +47,28 @@ rule count_corpus:
         "../../scripts/count_corpus.py"
 
 
+rule describe_study:
+    """Compute the sizes, shapes and classes that a study's tables describe, from code and configuration."""
+    output:
+        descriptions="results/{scale}/descriptions/{study}.csv",
+    log:
+        "results/{scale}/logs/describe_study/{study}.log",
+    benchmark:
+        "results/{scale}/benchmarks/describe_study/{study}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        tables=described_tables_of_study,
+        representations=described_representations_of_study,
+        subsets=described_subsets_of_study,
+        code=code_of_descriptions,
+    script:
+        "../../scripts/describe_study.py"
+
+
 rule make_table:
     """Put published and measured numbers of one table side by side, in four formats."""
     input:
@@ -54,6 +76,7 @@ rule make_table:
         scores=scores_of_table,
         cards=cards_of_table,
         counts=counts_of_table,
+        descriptions=descriptions_of_table,
     output:
         csv="results/{scale}/tables/{study}/{table}.csv",
         md="results/{scale}/tables/{study}/{table}.md",

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from earmark.config.load import Config
+from earmark.tables.roles import KEY, averaged_parts, cell_key, cell_role, is_own
 
 
 class Run(NamedTuple):
@@ -46,6 +47,55 @@ def counts_corpus(config: Config, study: str, table: str) -> bool:
     return bool(_upstream_lines(config, study, table)) and config.corpus(study)["dataset"] not in config.absent
 
 
+def described_tables(config: Config, study: str) -> dict[str, dict[str, Any]]:
+    """Give the parts of a study's tables that say what is described: {table: part}, without titles and notes."""
+    kept = ("measured", "same", "by", "lines", "heads")
+    tables = config.studies[study]["tables"]
+    return {
+        name: {
+            **{key: spec[key] for key in kept if key in spec},
+            "lines": [line for line in spec["lines"] if not is_own(line)],
+        }
+        for name, spec in tables.items()
+        if any("describe" in head for head in spec["heads"])
+    }
+
+
+def described_representations(config: Config, study: str) -> dict[str, dict[str, Any]]:
+    """Say how each representation that a table of the study describes is built: {slug: {encoder, options}}.
+
+    Options are those of the paper's definition, not those of the scale. One that runs in an environment of its own is
+    not built: {slug: {reason}}.
+    """
+    found = {}
+    for spec in config.studies[study]["tables"].values():
+        for cell, _, _ in _described_cells(spec):
+            name = cell_role(spec, cell, "representation")
+            entry = config.studies[study]["representations"].get(name)
+            if entry is None or name in found:
+                continue
+            if "encoder" in entry:
+                options = {**config.encoders[entry["encoder"]].get("options", {}), **entry.get("options", {})}
+                found[name] = {"encoder": entry["encoder"], "options": options}
+            else:
+                runs_in = entry.get("environment", entry["hear_module"])
+                reason = config.weights_left_out(study, name) or f"runs in {runs_in}, so its size is not read here"
+                found[name] = {"reason": reason}
+    return found
+
+
+def described_subsets(config: Config, study: str) -> dict[str, dict[str, Any]]:
+    """Give the subsets of classes of each task whose classes a table describes, with the labels of its data set."""
+    found = {}
+    for spec in config.studies[study]["tables"].values():
+        for cell, _, _ in _described_cells(spec):
+            task = config.studies[study]["tasks"].get(cell_role(spec, cell, "task"))
+            if task and "subsets" in task:
+                labels = config.datasets[task["dataset"]]["labels"]
+                found[cell_role(spec, cell, "task")] = {"subsets": task["subsets"], "labels": labels}
+    return found
+
+
 def made_encoders(config: Config, study: str) -> list[str]:
     """List the representations of a study that this run makes."""
     kept = config.representations(study)
@@ -72,20 +122,37 @@ def run_remarks(config: Config, study: str) -> list[str]:
         told.append(f"at most {scale['max_folds']} folds a task")
     if config.user["seeds"] != "all":
         told.append(f"only the seeds {', '.join(map(str, config.user['seeds']))}")
+    names: dict[str, str] = {}  # of each encoder, that of the first representation on it
     for representation in entry["representations"].values():
-        options = scale["encoder_options"].get(representation["encoder"])
-        if options:
-            told.append(f"{representation['name']} with {_spell(options)}")
-        if representation["weights"] == "checkpoint" and scale["public_weights"] == "random":
-            told.append(f"{representation['name']} with random weights, not the public ones")
-    told += [f"{name} with {_spell(changes)}" for name, changes in scale["protocols"].items()]
+        if "encoder" in representation:
+            names.setdefault(representation["encoder"], representation["name"])
+    told += [
+        f"{name} with {_spell(scale['encoder_options'][encoder])}"
+        for encoder, name in names.items()
+        if scale["encoder_options"].get(encoder)
+    ]
+    if scale["public_weights"] == "random":
+        told += [
+            f"{representation['name']} with random weights, not the public ones"
+            for representation in entry["representations"].values()
+            if representation["weights"] == "checkpoint"
+        ]
+    told += [
+        f"{name} with {_spell(changes)}" for name, changes in scale["protocols"].items() if name in entry["protocols"]
+    ]
+    lengths = scale.get("unit_seconds", {}).values()
+    if lengths and "linear" in entry["protocols"]:
+        told.append(f"crops of {min(lengths):g} to {max(lengths):g} s, as long as the generated clips")
     if scale["corpus"] != next(iter(entry["corpora"])):
-        told.append(f"pre-training on {scale['corpus']}, on whose own test split Table 2 is measured")
+        measured = any(spec["measured"]["from"] == "encoders" for spec in entry["tables"].values())
+        on_its_own = ", on whose own test split Table 2 is measured" if measured else ""
+        told.append(f"pre-training on {scale['corpus']}{on_its_own}")
     return [f"Unlike the paper, this run has: {'; '.join(told)}."] if told else []
 
 
 def _spell(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in values.items())
+    words = {key: f"({_spell(value)})" if isinstance(value, Mapping) else value for key, value in values.items()}
+    return ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in words.items())
 
 
 def _encoder_left_out(config: Config, study: str, name: str) -> str | None:
@@ -124,21 +191,31 @@ def _upstream_lines(config: Config, study: str, table: str) -> list[Mapping[str,
 
 
 def _asked_runs(config: Config, study: str, table: str) -> list[Run]:
+    """List the runs that the cells of a table stand for; an average needs those of all its tasks."""
     spec, representations = config.studies[study]["tables"][table], config.studies[study]["representations"]
     if spec["measured"]["from"] != "scores":
         return []
-    same = spec.get("same", {})
-    runs = []
-    for cell in _cells(spec):
-        part = {name: cell.get(spec["measured"][name]) for name in ("task", "representation", "mode")}
-        representation = same.get(part["representation"], part["representation"])
-        entry = representations.get(representation)
-        if entry and part["mode"] in entry["modes"]:
-            runs.append(Run(part["task"], representation, part["mode"]))
-    return list(dict.fromkeys(runs))
+    runs: dict[Run, None] = {}
+    for cell, line, head in _cells(spec):
+        task, name, mode = (cell_role(spec, cell, role) for role in ("task", "representation", "mode"))
+        if "describe" in head:
+            continue
+        parts = averaged_parts(spec, line, head, name)
+        tasks, names = ([task], [name]) if parts is None else (spec["measured"]["average"], [*parts[0], *parts[1]])
+        for asked in names:
+            if mode in representations.get(asked, {}).get("modes", ()):
+                runs |= dict.fromkeys(Run(task, asked, mode) for task in tasks)
+    return list(runs)
 
 
-def _cells(spec: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _described_cells(spec: Mapping[str, Any]) -> Iterator[tuple[dict[str, str], Mapping, Mapping]]:
+    for cell, line, head in _cells(spec):
+        if "describe" in head and not is_own(line):
+            yield cell, line, head
+
+
+def _cells(spec: Mapping[str, Any]) -> Iterator[tuple[dict[str, str], Mapping, Mapping]]:
+    """Give the key of each cell of a table with its line and head."""
     for line in spec["lines"]:
         for head in spec["heads"]:
-            yield {**line, **{key: head[key] for key in ("column", "column_group") if key in head}}
+            yield dict(zip(KEY, cell_key(spec, line, head), strict=True)), line, head

@@ -34,7 +34,8 @@ def to_html(grid: Grid) -> str:
     )
     start = 0
     for name, count in grid.spans:
-        table = table.tab_spanner(label=name, columns=names[start : start + count])
+        if name:
+            table = table.tab_spanner(label=name, columns=names[start : start + count])
         start += count
     for note in grid.notes:
         table = table.tab_source_note(source_note=great_tables.html(escape(note)))

@@ -27,12 +27,14 @@ SPECIAL = {
     "↑": r"$\uparrow$",
     "↓": r"$\downarrow$",
     "†": r"$\dagger$",
+    "←": r"$\leftarrow$",
 }
+LONGEST = 24  # lines that fit on a page at full size
 PREAMBLE = "\\documentclass{article}\n\\usepackage{booktabs,graphicx}\n\\begin{document}\n"
 
 
 def to_latex(grid: Grid) -> str:
-    """Write a table as one LaTeX table environment, shrunk to the line width where it is wider.
+    """Write a table as one LaTeX table environment, shrunk to the line width where it is wider, to the page where long.
 
     Needs `booktabs` and `graphicx` in the preamble; plain ASCII, so any engine and input encoding will do.
     """
@@ -44,6 +46,7 @@ def to_latex(grid: Grid) -> str:
         rf"\label{{tab:{grid.slug}}}",
         r"\medskip",
         r"\setlength{\tabcolsep}{4pt}",
+        *([r"\resizebox*{!}{0.85\textheight}{%"] if len(grid.lines) > LONGEST else []),
         r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
         rf"\begin{{tabular}}{{l{'r' * (grid.n_columns - 1)}}}",
         r"\toprule",
@@ -60,7 +63,8 @@ def to_latex(grid: Grid) -> str:
     if grid.extra_lines:
         body += [r"\midrule", *(_row(map(escape, values)) for values in grid.extra_lines)]
     notes = [rf"{escape(note)}\par" for note in grid.notes]
-    body += [r"\bottomrule", r"\end{tabular}}", r"\par\medskip", r"\begin{minipage}{\linewidth}\scriptsize"]
+    closing = r"\end{tabular}}}" if len(grid.lines) > LONGEST else r"\end{tabular}}"
+    body += [r"\bottomrule", closing, r"\par\medskip", r"\begin{minipage}{\linewidth}\scriptsize"]
     return "\n".join([*body, *notes, r"\end{minipage}", r"\end{table}", ""])
 
 
@@ -89,7 +93,7 @@ def _heads(grid: Grid) -> list[str]:
         start, rules, names = 2, [], [""]
         for name, count in grid.spans:
             names.append(rf"\multicolumn{{{count}}}{{c}}{{{escape(name)}}}")
-            rules.append(rf"\cmidrule(lr){{{start}-{start + count - 1}}}")
+            rules += [rf"\cmidrule(lr){{{start}-{start + count - 1}}}"] if name else []
             start += count
         rows = [_row([*names, *[""] * len(grid.extra_heads)]), " ".join(rules)]
     return [*rows, _row(["", *map(escape, grid.heads), *map(escape, grid.extra_heads)])]

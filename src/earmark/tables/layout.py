@@ -7,15 +7,18 @@ from typing import Any
 
 import pandas as pd
 
-from earmark.tables.cells import KEY, cell_key
 from earmark.tables.notes import collect_notes
+from earmark.tables.roles import KEY, cell_key
 
 DASH = "–"
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One printed cell: the measured line, and below it the published value with the difference."""
+    """One printed cell: the measured line, and below it the published value with the difference.
+
+    `status` is measured, quoted (published alone) or not_run.
+    """
 
     status: str
     published: str = ""
@@ -68,11 +71,15 @@ def lay_out(
 
     `cells`: the table of `make_cells`, or its csv read with `read_cells`; `label`: the line that everything made at a
     scale carries; `remarks`: notes on this run. Best values are those at printed precision, ties included, where at
-    least two values can be compared; published and measured ones apart.
+    least two values can be compared; published and measured ones apart; lines for reference and columns of differences
+    take no part.
     """
     records = {tuple(cell[part] for part in KEY): cell for cell in cells.to_dict("records")}
     keys = [[cell_key(spec, line, head) for head in spec["heads"]] for line in spec["lines"]]
-    matrix = [[_prepare(records[key], head) for key, head in zip(row, spec["heads"], strict=True)] for row in keys]
+    matrix = [
+        [_prepare(records[key], spec, line, head) for key, head in zip(row, spec["heads"], strict=True)]
+        for row, line in zip(keys, spec["lines"], strict=True)
+    ]
     for which in ("published", "measured"):
         _mark_best(matrix, spec["best"], which)
     reasons = {}
@@ -111,20 +118,24 @@ def format_number(value: float, decimals: int, sign: bool = False) -> str:
     return text.replace("-", "−")
 
 
-def _prepare(record: dict, head: Mapping) -> dict:
-    """Give a tidy record its texts."""
+def _prepare(record: dict, spec: Mapping, line: Mapping, head: Mapping) -> dict:
+    """Give a tidy record its texts. A published number with a plus sign keeps it, and gives it to the measured one."""
     published, measured = record["published"], record["measured"]
     number = isinstance(measured, int | float) and pd.notna(measured)
     printed = _is_number(published)
     digits = len(published.partition(".")[2]) if printed else 2
     decimals = head.get("decimals", digits)
+    signed = printed and published.startswith("+")
+    spread = record["interval" if spec["measured"].get("interval") == "student" else "spread"]
     texts = {"published_text": published, "measured_text": "", "difference_text": ""}
     if printed:
-        texts["published_text"] = format_number(float(published), digits)
+        texts["published_text"] = format_number(float(published), digits, signed)
+        if record.get("published_interval"):
+            texts["published_text"] += f" ± {record['published_interval']}"
     if number:
-        texts["measured_text"] = format_number(measured, decimals)
-        if pd.notna(record["spread"]):
-            texts["measured_text"] += f" ± {format_number(record['spread'], decimals)}"
+        texts["measured_text"] = format_number(measured, decimals, signed)
+        if pd.notna(spread):
+            texts["measured_text"] += f" ± {format_number(spread, decimals)}"
         if pd.notna(record["difference"]):
             texts["difference_text"] = format_number(record["difference"], decimals, sign=True)
     elif isinstance(measured, str):
@@ -135,6 +146,8 @@ def _prepare(record: dict, head: Mapping) -> dict:
         "published_value": float(published) if printed else None,
         "measured_value": round(float(measured), decimals) if number else None,
         "decimals": decimals,
+        "group": spec["groups"].get(line["row_group"], line["row_group"]),
+        "is_compared": not line.get("for_reference") and head.get("shows") != "difference",
         "mark": "",
         "best_published": False,
         "best_measured": False,
@@ -143,7 +156,7 @@ def _prepare(record: dict, head: Mapping) -> dict:
 
 def _cell(cell: Mapping) -> Cell:
     return Cell(
-        cell["status"],
+        "quoted" if cell["status"] == "blank" else cell["status"],
         cell["published_text"] or DASH,
         cell["measured_text"],
         cell["difference_text"],
@@ -154,9 +167,14 @@ def _cell(cell: Mapping) -> Cell:
 
 
 def _mark_best(matrix: list[list[dict]], best: str, which: str) -> None:
-    groups = {"line": matrix, "head": [list(column) for column in zip(*matrix, strict=True)], "none": []}[best]
+    columns = [list(column) for column in zip(*matrix, strict=True)]
+    groups = {"line": matrix, "head": columns, "group": _divide(columns), "none": []}[best]
     for group in groups:
-        known = [cell for cell in group if cell[f"{which}_value"] is not None and cell["direction"] in ("up", "down")]
+        known = [
+            cell
+            for cell in group
+            if cell["is_compared"] and cell[f"{which}_value"] is not None and cell["direction"] in ("up", "down")
+        ]
         if len(known) < 2:
             continue
         choose = min if known[0]["direction"] == "down" else max
@@ -165,9 +183,18 @@ def _mark_best(matrix: list[list[dict]], best: str, which: str) -> None:
             cell[f"best_{which}"] = cell[f"{which}_value"] == top
 
 
+def _divide(columns: list[list[dict]]) -> list[list[dict]]:
+    """Divide columns into the parts that the groups of lines make."""
+    parts: dict[tuple[int, str], list[dict]] = {}
+    for number, column in enumerate(columns):
+        for cell in column:
+            parts.setdefault((number, cell["group"]), []).append(cell)
+    return list(parts.values())
+
+
 def _extras(groups, spec: Mapping, by_line: bool) -> dict[str, list[str]]:
     """Collect chance and clips of each line (or column) where any is known."""
-    if spec["measured"]["from"] == "counts":
+    if spec["measured"]["from"] in ("counts", "descriptions"):
         return {}
     chance, clips = [], []
     for group in groups:
@@ -182,7 +209,7 @@ def _extras(groups, spec: Mapping, by_line: bool) -> dict[str, list[str]]:
 def _spans(spec: Mapping) -> tuple[tuple[str, int], ...]:
     spans: list[tuple[str, int]] = []
     for head in spec["heads"] if "spans" in spec else ():
-        name = spec["spans"][head["span"]]
+        name = spec["spans"][head["span"]] if "span" in head else ""
         if spans and spans[-1][0] == name:
             spans[-1] = (name, spans[-1][1] + 1)
         else:

@@ -10,7 +10,9 @@ def to_markdown(grid: Grid) -> str:
     heads = ["", *grid.heads, *grid.extra_heads]
     if grid.spans:
         names = [name for name, count in grid.spans for _ in range(count)]
-        heads[1 : 1 + len(names)] = [f"{name}<br>{head}" for name, head in zip(names, grid.heads, strict=True)]
+        heads[1 : 1 + len(names)] = [
+            f"{name}<br>{head}" if name else head for name, head in zip(names, grid.heads, strict=True)
+        ]
     rows = [_row(map(_escape, heads)), _row(["---", *["---:"] * (grid.n_columns - 1)])]
     group = None
     for line in grid.lines:

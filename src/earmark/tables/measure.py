@@ -34,13 +34,14 @@ def read_scores(paths: Sequence[Path]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=sorted(needed))
 
 
-def measure_scores(rows: pd.DataFrame, metric: str, direction: str) -> dict[str, Any]:
+def measure_scores(rows: pd.DataFrame, metric: str, direction: str, is_student: bool = False) -> dict[str, Any]:
     """Average the runs of one representation, task and mode: over folds, then over trials (seeds).
 
     Returns the fields of a cell; nothing when no run has a finite value. `spread` is the standard deviation of the
-    trial means; `standard_error` and `interval` (half width, 95 %) are those of `combine_errors`.
+    trial means; `standard_error` and `interval` (half width, 95 %) are those of `combine_errors`. `is_student`: the
+    interval is Student's over the trial means alone, none for one trial.
     """
-    rows = rows[(rows["metric"] == metric) & np.isfinite(rows["value"].astype(float))]
+    rows = _finite_rows(rows, metric)
     if rows.empty:
         return {}
     by_seed = rows.groupby("seed")
@@ -49,7 +50,11 @@ def measure_scores(rows: pd.DataFrame, metric: str, direction: str) -> dict[str,
     n_clips = int(by_seed["n"].sum().iloc[0])
     value = float(trials.mean())
     spread = float(trials.std(ddof=1)) if len(trials) > 1 else None
-    error, interval = combine_errors(value, spread, len(trials), n_clips, metric)
+    error, interval = combine_errors(value, spread, len(trials), n_clips, _family(metric))
+    if is_student:
+        from earmark.metrics import student_interval
+
+        interval = student_interval(trials)[1]
     found = {
         "measured": value,
         "spread": spread,
@@ -66,6 +71,17 @@ def measure_scores(rows: pd.DataFrame, metric: str, direction: str) -> dict[str,
         gain = chance - value if direction == "down" else value - chance
         found |= {"chance": chance, "above_chance_se": gain / error if error else None}
     return found
+
+
+def trial_means(rows: pd.DataFrame, metric: str) -> pd.Series:
+    """Return the mean over folds of each trial, by seed; runs without a finite value are left out."""
+    return _finite_rows(rows, metric).groupby("seed")["value"].mean()
+
+
+def scale_fields(found: Mapping[str, Any], factor: float) -> dict[str, Any]:
+    """Multiply the numbers of a cell that have the unit of its metric, such as percent to fractions."""
+    numbers = ("measured", "spread", "standard_error", "interval", "chance")
+    return {**found, **{name: found[name] * factor for name in numbers if found.get(name) is not None}}
 
 
 def combine_errors(
@@ -129,6 +145,7 @@ def measure_count(line: Mapping[str, Any] | None, task: str, column: str, metric
     """Take the number (or, for `eval_metric`, the name) that a column of the table of counts holds for a task.
 
     With folds, the column `n_eval` says how many there are. A corpus other than the printed one is named in the note.
+    `mean_seconds` is the one that is no whole number.
     """
     if line is None:
         return {}
@@ -140,7 +157,17 @@ def measure_count(line: Mapping[str, Any] | None, task: str, column: str, metric
         return {"measured": f"{n_folds} folds", "n_folds": n_folds, "note": note}
     if pd.isna(line[column]):
         return {}
-    return {"measured": int(line[column]), "n_folds": n_folds or None, "note": note}
+    number = float(line[column]) if column == "mean_seconds" else int(line[column])
+    return {"measured": number, "n_folds": n_folds or None, "note": note}
+
+
+def _finite_rows(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
+    return rows[(rows["metric"] == metric) & np.isfinite(rows["value"].astype(float))]
+
+
+def _family(metric: str) -> str:
+    """Name the metric whose bounds hold for a metric over a subset of the classes, `map_<subset>`."""
+    return "map" if metric.startswith("map_") else metric
 
 
 def _run_columns(rows: pd.DataFrame) -> dict[str, Any]:
@@ -158,8 +185,10 @@ def _run_columns(rows: pd.DataFrame) -> dict[str, Any]:
 
 def _score_note(rows: pd.DataFrame, metric: str, folds: pd.Series) -> str:
     notes = [] if folds.nunique() == 1 else ["trials differ in their number of folds"]
-    if metric in CLASS_MEANS and "n_classes_skipped" in rows:
-        notes += _skipped_note(int(rows["n_classes_skipped"].max()), rows["task"].iloc[0])
+    if _family(metric) in CLASS_MEANS and "n_classes_skipped" in rows:
+        task = rows["task"].iloc[0]
+        name = task if metric == _family(metric) else f"{task}, {metric.removeprefix('map_').replace('_', ' ')}"
+        notes += _skipped_note(int(rows["n_classes_skipped"].max()), name)
     return "; ".join(notes)
 
 

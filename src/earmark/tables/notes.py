@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from earmark.tables.cells import PRINTED_WORDS
 from earmark.tables.measure import SEPARATOR
 
 ABOVE_CHANCE_ERRORS = 3
@@ -23,8 +24,13 @@ def collect_notes(
     notes = [_how_to_read(spec, cells)]
     if spec["measured"]["from"] == "scores":
         notes += _trials_and_chance(spec, cells)
-    if (cells["status"] == "quoted").any():
+    quoted, words = cells["status"] == "quoted", cells["note"] == PRINTED_WORDS
+    if (quoted & words).any():
+        notes.append("† printed words, quoted; there is nothing to measure.")
+    if (quoted & ~words).any():
         notes.append("† quoted by the paper from the work named; not run here. A dash without a letter: none printed.")
+    elif (cells["status"] == "blank").any():
+        notes.append("A dash without a letter: nothing is printed there and nothing is to be measured.")
     notes += [f"{letter}: {reason}." for reason, letter in reasons.items()]
     texts = cells.loc[cells["status"] == "measured", "note"].dropna()
     found = {part for text in texts for part in text.split("; ")} - {""}
@@ -57,7 +63,15 @@ def provenance_line(cells: pd.DataFrame, provenance: Mapping[str, Any]) -> str:
 def _how_to_read(spec: Mapping, cells: pd.DataFrame) -> str:
     if spec["measured"]["from"] == "counts":
         return "Each cell: counted in the stores of this run; below it the published value and the difference."
+    if spec["measured"]["from"] == "descriptions":
+        return "Each cell: taken from code and configuration; below it the published value and the difference."
     spread = " ± standard deviation over trials" if cells["spread"].notna().any() else ""
+    if spec["measured"].get("interval") == "student":
+        known = "" if cells["interval"].notna().any() else ", for which one trial is too few"
+        spread = (
+            f" ± half width of the 95 % interval{known} (Student's t over the trials, of which each is the mean over"
+            " folds, and over tasks in averages)"
+        )
     return (
         f"Each cell: measured mean{spread}; below it the published value and the difference (measured less published). "
         "Bold: the best measured and the best published value."
@@ -67,17 +81,13 @@ def _how_to_read(spec: Mapping, cells: pd.DataFrame) -> str:
 
 
 def _trials_and_chance(spec: Mapping, cells: pd.DataFrame) -> list[str]:
-    measured = cells[cells["status"] == "measured"]
+    measured = cells[(cells["status"] == "measured") & cells["n_seeds"].notna()]
     if measured.empty:
         return ["Nothing of this table was measured in this run."]
     trials = sorted(measured["n_seeds"].astype(int).unique())
-    folded = measured[measured["n_folds"].astype(float) > 1].groupby("task", sort=False)["n_folds"].max()
-    part = spec["measured"]["task"]
-    names = {entry[part]: entry["name"] for entry in (*spec["lines"], *spec["heads"]) if part in entry}
-    folds = ", ".join(f"{names[task]} {int(count)}" for task, count in folded.items())
     notes = [
-        f"Trials per cell: {_range(trials)}. Folds: {f'{folds}, else one split' if folds else 'none'}. "
-        "Clips: those tested in each trial. The csv file holds the 95 % intervals and standard errors."
+        f"Trials per cell: {_range(trials)}. {_folds_and_clips(spec, measured)}"
+        "The csv file holds the 95 % intervals and standard errors."
     ]
     scored = measured[measured["above_chance_se"].notna()]
     if len(scored):
@@ -90,6 +100,17 @@ def _trials_and_chance(spec: Mapping, cells: pd.DataFrame) -> list[str]:
             f"{ABOVE_CHANCE_ERRORS} standard errors (of trials and clips together): {'; '.join(by_mode)}."
         )
     return notes
+
+
+def _folds_and_clips(spec: Mapping, measured: pd.DataFrame) -> str:
+    """Say how many folds the tasks have and what is counted as clips; averages alone show neither."""
+    if measured["n_folds"].isna().all():
+        return f"Tasks per average: {len(spec['measured']['average'])}. "
+    folded = measured[measured["n_folds"].astype(float) > 1].groupby("task", sort=False)["n_folds"].max()
+    part = spec["measured"]["task"]
+    names = {entry[part]: entry["name"] for entry in (*spec["lines"], *spec["heads"]) if part in entry}
+    folds = ", ".join(f"{names.get(task, task)} {int(count)}" for task, count in folded.items())
+    return f"Folds: {f'{folds}, else one split' if folds else 'none'}. Clips: those tested in each trial. "
 
 
 def _versions(cells: pd.DataFrame, provenance: Mapping) -> list[str]:

@@ -1,8 +1,12 @@
-"""All tables of the study `at`, made once from made-up results."""
+"""All tables of the studies, made once from made-up results."""
 
 from pathlib import Path
 
 import pytest
+import yaml
+from byola_results import NOT_INSTALLED, ROOT, build_byola, byola_study
+from byola_results import byola_tables as declared_byola_tables
+from byola_results import write_all_scores as write_byola_scores
 from synthetic import LABELS, STUDY, study_tables, task_metrics, write_all_scores, write_cards, write_counts
 
 from earmark.tables import make_table
@@ -48,3 +52,40 @@ def scores(tmp_path_factory):
 def tables(build, scores):
     """Return {table: folder with its four files} of a whole run at mini scale."""
     return {table: build(table, scores) for table in study_tables()["tables"]}
+
+
+@pytest.fixture(scope="session")
+def descriptions(tmp_path_factory):
+    """Return the descriptions of the study `byola`; encoders that read sound stand for those that are not built."""
+    from earmark.descriptions import describe_study
+
+    study, representations = byola_study(), {}
+    for name, entry in study["representations"].items():
+        if entry.get("encoder", "").startswith("byola"):
+            representations[name] = {"encoder": entry["encoder"], "options": entry.get("options", {})}
+        else:
+            representations[name] = {"reason": NOT_INSTALLED}
+    labels = yaml.safe_load((ROOT / "config/datasets/fsd50k.yaml").read_text())["labels"]
+    path = tmp_path_factory.mktemp("descriptions") / "byola.csv"
+    describe_study(
+        tables={name: spec for name, spec in declared_byola_tables().items() if "describe" in str(spec["heads"])},
+        representations=representations,
+        subsets={"fsd50k": {"subsets": study["tasks"]["fsd50k"]["subsets"], "labels": labels}},
+        descriptions=path,
+    )
+    return path
+
+
+@pytest.fixture(scope="session")
+def byola_scores(tmp_path_factory):
+    """Return the score files of a whole run of the study `byola`."""
+    return write_byola_scores(tmp_path_factory.mktemp("byola_scores"))
+
+
+@pytest.fixture(scope="session")
+def byola_tables(tmp_path_factory, byola_scores, descriptions):
+    """Return {table: folder with its four files} of a whole run of the study `byola`."""
+    return {
+        table: build_byola(tmp_path_factory.mktemp(f"byola_{table}"), table, byola_scores, [descriptions])
+        for table in declared_byola_tables()
+    }
