@@ -1,8 +1,8 @@
 """Linear heads of several learning rates, trained together on one array in memory.
 
 The heads of one seed and one split see the same batches in the same order and start from the same weights. So a batch
-is gathered once for all of them, and their forward pass is one product of matrices, [batch, dim] x [dim, heads *
-classes], as is the gradient. A head that has stopped leaves the products; the others go on unchanged.
+is gathered once for all of them, and their forward pass is one product of matrices, [heads * classes, dim] x [dim,
+batch], as is the gradient. A head that has stopped leaves the products; the others go on unchanged.
 
 Source: Niizumi et al. 2023 (BYOL-A v2), section V, and the authors' public code (general-learning, torch_mlp_clf2).
 """
@@ -16,7 +16,7 @@ import torch
 from torch.nn import functional
 from torch.optim.adam import adam
 
-from earmark.errors import ProtocolError
+from earmark.errors import ProtocolError, TrainingError
 from earmark.training.batches import derive_seed
 
 # Type of the two factors of each product while training. bf16-mixed: weights, Adam, loss and validation in float32.
@@ -92,6 +92,7 @@ def train_heads(
     patience: int,
     seed: int,
     precision: str = "32-true",
+    is_wanted: Callable[[], bool] = lambda: True,
 ) -> list[Head]:
     """Train one head per learning rate, each until its own early stop. Returns them in the order of the rates.
 
@@ -100,8 +101,8 @@ def train_heads(
     `score`: maps validation logits [clips, heads, classes] to a number per head, more is better. Initial weights and
     the order of batches depend on `seed` alone, so each head is the one that is trained without the others.
     `precision`: `32-true`, or `bf16-mixed`, which rounds the factors and the results of the products of training to
-    bfloat16 and is about twice as fast on processors with such instructions.
-    Raises ProtocolError for another loss or precision.
+    bfloat16 and is about twice as fast on processors with such instructions. `is_wanted` is asked before each epoch.
+    Raises ProtocolError for another loss or precision, TrainingError when the heads are not wanted any more.
     """
     if precision not in PRECISIONS:
         raise ProtocolError(f"unknown precision {precision!r} of linear heads; known: {', '.join(PRECISIONS)}")
@@ -113,6 +114,8 @@ def train_heads(
     inputs = inputs.to(PRECISIONS[precision])
     batch = inputs.new_empty(batch_size, inputs.shape[1])  # filled again in every step: new memory costs more
     for epoch in range(max_epochs):
+        if not is_wanted():
+            raise TrainingError(f"the training of linear heads was stopped before epoch {epoch + 1}")
         order = np.random.default_rng(derive_seed(seed, "order", epoch)).permutation(len(train))
         for rows in train[torch.from_numpy(order).to(train.device)].split(batch_size):
             found = torch.index_select(inputs, 0, rows, out=batch[: len(rows)])
@@ -120,7 +123,7 @@ def train_heads(
         logits = stack.logits(valid_inputs)
         valid_loss = loss_of.value(logits, valid_targets)  # [heads]
         is_finite = (valid_loss.isfinite() & stack.is_finite()).tolist()
-        scores = score(logits.nan_to_num())
+        scores = score(logits.nan_to_num().permute(2, 0, 1))
         going_on = []
         for place, head in enumerate(running):
             head.has_diverged = not is_finite[place]
@@ -159,18 +162,18 @@ class _Stack:
         self.steps = torch.zeros(len(learning_rates), device=weight.device)
 
     def logits(self, batch: torch.Tensor) -> torch.Tensor:
-        """Map [batch, width] to [batch, heads, classes]."""
+        """Map [batch, width] to [heads, classes, batch], which costs less than the other order of the product."""
         heads, classes, width = self.weight.shape
         weight = self.weight.view(-1, width).to(batch.dtype)
-        return (batch @ weight.t()).float().view(-1, heads, classes)
+        return (weight @ batch.t()).float().view(heads, classes, -1)
 
     def step(self, batch: torch.Tensor, error: torch.Tensor) -> None:
-        """Move all weights by one step of Adam; `error` [batch, heads, classes] is the gradient of the logits."""
-        error, gradient = error.flatten(1).to(batch.dtype), self.gradient.view(-1, batch.shape[1])
+        """Move all weights by one step of Adam; `error` [heads, classes, batch] is the gradient of the logits."""
+        error, gradient = error.flatten(0, 1).to(batch.dtype), self.gradient.view(-1, batch.shape[1])
         if batch.dtype == gradient.dtype:
-            torch.mm(error.t(), batch, out=gradient)
+            torch.mm(error, batch, out=gradient)
         else:
-            gradient.copy_(error.t() @ batch)
+            gradient.copy_(error @ batch)
         for place, rate in enumerate(self.learning_rates):
             # One call a head, since a call has one learning rate.
             adam(
@@ -209,17 +212,17 @@ class _CrossEntropy:
 
     @staticmethod
     def gradient(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Derive the loss of each head by its logits, (softmax - one_hot) / (batch * classes)."""
-        batch, _, classes = logits.shape
-        error = logits.softmax(dim=2)
-        error[torch.arange(batch, device=logits.device), :, targets] -= 1.0
+        """Derive the losses by the logits [heads, classes, batch]: (softmax - one_hot) / (batch * classes)."""
+        _, classes, batch = logits.shape
+        error = logits.softmax(dim=1)
+        error[:, targets, torch.arange(batch, device=logits.device)] -= 1.0
         return error.div_(batch * classes)
 
     @staticmethod
     def value(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Return the loss of each head [heads]."""
-        rows = torch.arange(len(logits), device=logits.device)
-        return -logits.log_softmax(dim=2)[rows, :, targets].mean(dim=0) / logits.shape[2]
+        rows = torch.arange(len(targets), device=logits.device)
+        return -logits.log_softmax(dim=1)[:, targets, rows].mean(dim=1) / logits.shape[1]
 
 
 class _BinaryCrossEntropy:
@@ -227,14 +230,14 @@ class _BinaryCrossEntropy:
 
     @staticmethod
     def gradient(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Derive the loss of each head by its logits, (sigmoid - target) / (batch * classes)."""
-        return logits.sigmoid().sub_(targets[:, None]).div_(len(logits) * logits.shape[2])
+        """Derive the losses by the logits [heads, classes, batch]: (sigmoid - target) / (batch * classes)."""
+        return logits.sigmoid().sub_(targets.t()).div_(targets.numel())
 
     @staticmethod
     def value(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Return the loss of each head [heads]."""
-        wanted = targets[:, None].expand_as(logits)
-        return functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none").mean(dim=(0, 2))
+        wanted = targets.t().expand_as(logits)
+        return functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none").mean(dim=(1, 2))
 
 
 def _losses(loss: str):

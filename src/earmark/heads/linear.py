@@ -4,9 +4,11 @@ Source: Niizumi et al. 2023 (BYOL-A v2), section V, and the authors' public code
 training clips, Adam, early stop on the validation score, best weights restored, three seeds; leave-one-fold-out where
 the data set has folds. Differs from it: the learning rate is chosen on validation clips, never on test clips.
 
-Heads of one seed and fold share each batch, runs follow one another (benchmarks/linear_probe.py measures it).
+Heads of one seed and fold share each batch; as many runs are trained side by side as there are threads
+(benchmarks/linear_probe.py measures it).
 """
 
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ from tqdm import tqdm
 from earmark.embed import find_device
 from earmark.errors import ProtocolError, TrainingError
 from earmark.files import atomic_path
+from earmark.heads._linear_ahead import RunsAhead
 from earmark.heads._linear_data import Standardiser, check_finite, check_fold_classes, draw_validation, read_embeddings
 from earmark.heads._linear_heads import Head, Score, train_heads
 from earmark.logs import LOGGER
@@ -160,7 +163,7 @@ def train_linear_probe(
     )
 
     def run(seed: int, split: Split, work: Path, digest: str) -> Outcome:
-        outcome = probe.fit(seed, split)
+        outcome = ahead.outcome(seed, split)
         after_run()
         return outcome
 
@@ -174,23 +177,37 @@ def train_linear_probe(
         "precision": precision,
     }
     collected = runs / "scores.parquet"
-    score_runs(
-        run,
-        data,
-        clip_ids,
-        task["metric"],
-        seeds,
-        settings,
-        {**names, "encoder": encoder, "mode": "linear"},
-        runs,
-        collected,
-        predictions,
-        provenance,
-        threads,
-    )
+    order = [(seed, split) for seed in seeds for split in data.splits]
+    workers = threads or 1 if probe.device.type == "cpu" else 1
+    with RunsAhead(probe.fit, order, threads or 1, workers) as ahead:
+        score_runs(
+            run,
+            data,
+            clip_ids,
+            task["metric"],
+            seeds,
+            settings,
+            {**names, "encoder": encoder, "mode": "linear"},
+            runs,
+            collected,
+            predictions,
+            provenance,
+            threads,
+        )
     found = further_scores(pd.read_parquet(collected), pd.read_parquet(predictions), data, task, subsets)
     with atomic_path(scores) as temporary:
         found.to_parquet(temporary, index=False)
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """Standardised clips of one fold: [clips, width] to train and validate on, their targets, and [clips, width] to
+    test on."""
+
+    fold: int
+    inputs: torch.Tensor
+    targets: torch.Tensor
+    test_inputs: torch.Tensor
 
 
 @dataclass
@@ -232,32 +249,34 @@ class LinearProbe:
         for name, array in (("train valid", self.embeddings), ("test", self.test_embeddings)):
             used = [getattr(split, part) for split in self.data.splits for part in name.split()]
             check_finite(array, np.concatenate(used), self.clip_ids)
-        self._prepared_fold: int | None = None
+        self._prepared: _Prepared | None = None
+        self._lock = threading.Lock()
 
-    def fit(self, seed: int, split: Split) -> Outcome:
+    def fit(self, seed: int, split: Split, is_wanted: Callable[[], bool] = lambda: True) -> Outcome:
         """Train a head per learning rate on one split, choose one on the validation clips, and score the test clips.
 
         Of heads with equal validation scores the one of lower validation loss is chosen. Heads whose loss or weights
         become no finite numbers are left out and named in `diverged_learning_rates` of the outcome's details.
         """
         begin = time.perf_counter()
-        self._prepare(split)
+        prepared = self._prepare(split)
         train, valid = self._train_and_valid(seed, split)
         heads = train_heads(
-            self._inputs,
-            self._targets,
+            prepared.inputs,
+            prepared.targets,
             torch.from_numpy(train).to(self.device),
             torch.from_numpy(valid).to(self.device),
             self.embeddings.shape[1],
             len(self.data.classes),
             self.loss,
-            make_score(self.metric, self._targets[valid]),
+            make_score(self.metric, prepared.targets[valid]),
             self.learning_rates,
             min(self.batch_size, len(train)),
             self.max_epochs,
             self.patience,
             derive_seed(seed, "heads", split.fold),
             self.precision,
+            is_wanted,
         )
         where = f"{self.task} seed {seed} fold {split.fold}"
         head = choose_head(heads, where)
@@ -265,8 +284,8 @@ class LinearProbe:
         seconds = time.perf_counter() - begin
         LOGGER.info("%s: learning rate %g, epoch %d, %.1f s", where, head.learning_rate, head.best_epoch, seconds)
         return Outcome(
-            predictions=self._predict(head.weight),
-            last_predictions=self._predict(head.last_weight),
+            predictions=activate(prepared.test_inputs @ head.weight.t(), self.loss).cpu().numpy(),
+            last_predictions=activate(prepared.test_inputs @ head.last_weight.t(), self.loss).cpu().numpy(),
             best_epoch=head.best_epoch,
             epochs=head.epochs,
             steps=head.epochs * -(-len(train) // self.batch_size),
@@ -293,17 +312,20 @@ class LinearProbe:
             targets = self.data.targets
             check_fold_classes(targets[split.train], targets[split.test], self.data.classes, where)
 
-    def _prepare(self, split: Split) -> None:
-        """Standardise the clips of a split, on its training clips; all seeds in a row share the result."""
-        if self._prepared_fold == split.fold:
-            return
-        self._inputs = self._test_inputs = None  # two splits of a large data set need not fit into memory
-        standardiser = Standardiser.fit(self.embeddings, split.train)
-        rows = split.train if _is_held_out(split) else np.concatenate([split.train, split.valid])
-        self._inputs = standardiser.apply(self.embeddings, rows).to(self.device)
-        self._targets = torch.from_numpy(self.data.targets[rows]).to(self.device)
-        self._test_inputs = standardiser.apply(self.test_embeddings, split.test).to(self.device)
-        self._prepared_fold = split.fold
+    def _prepare(self, split: Split) -> "_Prepared":
+        """Standardise the clips of a split on its training clips; runs in a row on one split share the result."""
+        with self._lock:
+            if self._prepared is None or self._prepared.fold != split.fold:
+                self._prepared = None  # two splits of a large data set need not fit into memory
+                standardiser = Standardiser.fit(self.embeddings, split.train)
+                rows = split.train if _is_held_out(split) else np.concatenate([split.train, split.valid])
+                self._prepared = _Prepared(
+                    split.fold,
+                    standardiser.apply(self.embeddings, rows).to(self.device),
+                    torch.from_numpy(self.data.targets[rows]).to(self.device),
+                    standardiser.apply(self.test_embeddings, split.test).to(self.device),
+                )
+            return self._prepared
 
     def _train_and_valid(self, seed: int, split: Split) -> tuple[np.ndarray, np.ndarray]:
         """Return the positions of training and validation clips among the prepared ones."""
@@ -312,10 +334,6 @@ class LinearProbe:
         generator = np.random.default_rng(derive_seed(seed, "validation", split.fold))
         where = f"task {self.task}, fold {split.fold}"
         return draw_validation(self.data.targets[split.train], self.data.classes, self.valid_share, generator, where)
-
-    def _predict(self, weight: torch.Tensor) -> np.ndarray:
-        """Score the test clips. Returns float32 [clips, classes] of probabilities."""
-        return activate(self._test_inputs @ weight.t(), self.loss).cpu().numpy()
 
 
 def learning_rates_of(

@@ -132,6 +132,22 @@ def test_finished_runs_are_not_trained_again_after_a_stop(folder, monkeypatch):
     pd.testing.assert_frame_equal(found[["value", "best_epoch"]], expected[["value", "best_epoch"]])
 
 
+@pytest.mark.parametrize("task", [TASK, {key: value for key, value in TASK.items() if key != "folds"}])
+def test_runs_side_by_side_equal_runs_one_after_another(folder, task):
+    before = torch.get_num_threads()
+    try:
+        alone = run(folder, task=task, threads=1)
+        scores = np.stack(pd.read_parquet(folder / "linear_predictions.parquet")["scores"])
+        beside = run(folder, task=task, threads=3, runs=folder / "beside")
+    finally:
+        torch.set_num_threads(before)
+    columns = ["seed", "fold", "value", "best_epoch", "learning_rate", "run_digest"]
+    pd.testing.assert_frame_equal(beside[columns], alone[columns])
+    np.testing.assert_allclose(
+        np.stack(pd.read_parquet(folder / "linear_predictions.parquet")["scores"]), scores, atol=1e-5
+    )
+
+
 def test_fixed_learning_rate_of_a_task_takes_the_place_of_the_choice(folder):
     task = {key: value for key, value in TASK.items() if key != "folds"} | {"learning_rate": 3e-3}
     rows = run(folder, task=task, fixed_learning_rate=True)

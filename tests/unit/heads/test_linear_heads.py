@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from earmark.errors import ProtocolError
+from earmark.errors import ProtocolError, TrainingError
 from earmark.heads._linear_data import Standardiser
 from earmark.heads._linear_heads import EarlyStop, initial_weight, train_heads
 from earmark.heads.linear import make_score
@@ -154,6 +154,12 @@ def test_bfloat16_products_give_nearly_the_same_head():
         assert 0 < distance < 0.05
     with pytest.raises(ProtocolError, match="unknown precision '16-true'"):
         train("cross_entropy", RATES, precision="16-true")
+
+
+def test_training_that_is_not_wanted_any_more_stops_before_the_next_epoch():
+    answers = iter([True, True, False])
+    with pytest.raises(TrainingError, match="before epoch 3"):
+        train("cross_entropy", RATES, is_wanted=lambda: next(answers))
 
 
 def test_unknown_loss_is_refused():
