@@ -1,6 +1,8 @@
-# make run: environment, then every table of the embedded default data. make test: environment, then all tests.
+# make run: environment, then every table of a study on the embedded default data. make test: environment, then all tests.
 PYTHON ?= python3.11
 CORES ?= all
+# The study that `make run` makes; STUDIES=all makes every one.
+STUDIES ?= [at]
 
 .PHONY: env run test test-slurm format
 
@@ -15,7 +17,7 @@ env: .venv/.complete
 	touch $@
 
 run: env
-	.venv/bin/snakemake --cores $(CORES) all
+	.venv/bin/snakemake --cores $(CORES) all --config "studies=$(STUDIES)"
 
 test: env
 	.venv/bin/python -m pytest

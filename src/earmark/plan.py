@@ -53,7 +53,8 @@ def used_datasets(config: Config, study: str) -> list[str]:
     """List the data sets that the tasks, the counts and the pre-training of a study need, in this run."""
     entry = config.studies[study]
     tasks = [*(entry["tasks"][task] for task in config.tasks(study)), *entry.get("counted_only", {}).values()]
-    return list(dict.fromkeys([config.corpus(study)["dataset"], *(task["dataset"] for task in tasks)]))
+    corpora = [config.corpus(study, name)["dataset"] for name in config.representations(study)]
+    return list(dict.fromkeys([config.corpus(study)["dataset"], *corpora, *(task["dataset"] for task in tasks)]))
 
 
 def measure_dataset(config: Config, dataset: str, studies: Iterable[str]) -> DataSize:
@@ -118,45 +119,62 @@ def _study_lines(config: Config, whole: Config, study: str) -> list[str]:
     lines = ["", f"Study {study}: {config.studies[study]['title']}", f"  {_count_line(whole, study)}"]
     if config.absent or config.absent_weights:
         lines.append(f"  with the data at hand: {_count_line(config, study)}")
-    lines += [f"  {mode:9s} {_mode_line(whole, study, runs, mode)}" for mode in config.modes()]
+    lines += [f"  {mode:9s} {_mode_line(whole, study, runs, mode)}" for mode in dict.fromkeys(run.mode for run in runs)]
     lines += _hours_lines(whole, study, runs)
     if config.source == "mini":
         return [*lines, f"  Data: {len(used_datasets(config, study))} data sets, generated; under 1 GB."]
     return lines + _data_lines(config, used_datasets(config, study), [study])
 
 
-def _tagged(config: Config, study: str) -> list[str]:
-    return [name for name in made_encoders(config, study) if config.representation(name)["weights"] == "tagging"]
+def _pretrained(config: Config, study: str) -> list[str]:
+    made = made_encoders(config, study)
+    return [name for name in made if config.representation(name)["weights"] in ("tagging", "byol")]
 
 
 def _count_line(config: Config, study: str) -> str:
-    runs, tagged = study_runs(config, study), _tagged(config, study)
+    runs, pretrained = study_runs(config, study), _pretrained(config, study)
     trainings = sum(n_trainings(config, study, run) for run in runs)
     return (
-        f"pre-trainings {len(tagged)}, downstream trainings {trainings}, together {len(tagged) + trainings}"
-        f" in {len(runs) + len(tagged)} jobs"
+        f"pre-trainings {len(pretrained)}, downstream trainings {trainings}, together {len(pretrained) + trainings}"
+        f" in {_n_jobs(runs) + len(pretrained)} jobs"
     )
 
 
 def _mode_line(config: Config, study: str, runs: list[Run], mode: str) -> str:
     chosen = [run for run in runs if run.mode == mode]
-    return f"{len(chosen)} jobs, {sum(n_trainings(config, study, run) for run in chosen)} trainings"
+    return f"{_n_jobs(chosen)} jobs, {sum(n_trainings(config, study, run) for run in chosen)} trainings"
+
+
+def _n_jobs(runs: Iterable[Run]) -> int:
+    """Count the jobs of runs: linear evaluation takes all tasks of a representation in one."""
+    return len({run._replace(task="") if run.mode == "linear" else run for run in runs})
 
 
 def _hours_lines(config: Config, study: str, runs: list[Run]) -> list[str]:
     rate = config.scale["assumed_audio_hours_per_gpu_hour"]
     if config.source == "mini":
         return ["  Hours: mini scale runs on a CPU; see results/mini/benchmarks after a run."]
-    pretraining, downstream = config.protocol(study, "pretraining"), config.protocol(study, "downstream")
-    audio = len(_tagged(config, study)) * _hours(config, config.corpus(study)["dataset"]) * pretraining["max_epochs"]
+    audio = sum(_pretraining_hours(config, study, name) for name in _pretrained(config, study))
     for run in runs:
         hours = _hours(config, config.studies[study]["tasks"][run.task]["dataset"])
-        epochs = 1 if run.mode == "frozen" else downstream["max_epochs"] * n_trainings(config, study, run)
-        audio += hours * epochs
+        if run.mode in ("scratch", "finetune"):
+            hours *= config.protocol(study, "downstream")["max_epochs"] * n_trainings(config, study, run)
+        audio += hours
     return [
         f"  GPU-hours: at most {audio / rate:,.0f}, if every training runs all its epochs, at an assumed"
         f" {rate:,} hours of audio trained per GPU-hour (not measured here)"
     ]
+
+
+def _pretraining_hours(config: Config, study: str, representation: str) -> float:
+    """Add up the hours of audio that a pre-training sees; BYOL sees a segment of each clip in an epoch."""
+    dataset = config.corpus(study, representation)["dataset"]
+    hours = _hours(config, dataset)
+    if config.representation(representation)["weights"] == "tagging":
+        return hours * config.protocol(study, "pretraining")["max_epochs"]
+    protocol, clips = config.byol_protocol(study, representation), config.datasets[dataset].get("counts", {})
+    seen = sum(count for split, count in clips.items() if split != "test") * protocol["segment_seconds"] / 3600
+    return protocol["epochs"] * min(hours, seen or hours)
 
 
 def _hours(config: Config, dataset: str) -> float:
@@ -235,8 +253,9 @@ def _frontends(config: Config, study: str, dataset: str) -> set[str]:
     """List the front-ends whose log-mel cache of a data set a study uses: none where it serves pre-training alone."""
     if dataset not in {config.studies[study]["tasks"][task]["dataset"] for task in config.tasks(study)}:
         return set()
-    encoders = [config.representation(name)["encoder"] for name in config.representations(study)]
-    return {config.encoders[encoder]["frontend"] for encoder in encoders}
+    encoders = {config.representation(name).get("encoder") for name in config.representations(study)} - {None}
+    rows = [config.encoders[encoder] for encoder in encoders]
+    return {row["frontend"] for row in rows if row.get("input", "log_mel") == "log_mel"}
 
 
 def _size(size: int, is_known: bool) -> str:

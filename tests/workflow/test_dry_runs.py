@@ -45,8 +45,8 @@ def supplied(tmp_path_factory):
 
 
 def jobs_of(checkout, *settings):
-    """Count the jobs that `all` plans with these settings."""
-    return planned_jobs(run_snakemake(checkout, "-n", "all", "--config", *settings).stdout)
+    """Count the jobs that `all` plans for the study `at` with these settings."""
+    return planned_jobs(run_snakemake(checkout, "-n", "all", "--config", "studies=[at]", *settings).stdout)
 
 
 @pytest.mark.parametrize("scale", ["paper", "open"])

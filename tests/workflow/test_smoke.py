@@ -1,4 +1,4 @@
-"""The whole study in one short run: every table and figure, then what reruns and what does not."""
+"""The study `at` in one short run: every table and figure, then what reruns and what does not."""
 
 import shutil
 import subprocess
@@ -14,8 +14,9 @@ from earmark.config.requests import study_runs
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 SHORT = (
+    "studies=[at]",
     "overrides={trials: 1, max_folds: 1, protocols: {pretraining: {max_epochs: 1, validations_per_epoch: 1},"
-    " downstream: {max_epochs: 1}}}"
+    " downstream: {max_epochs: 1}}}",
 )
 TABLES = yaml.safe_load((ROOT / "paper" / "at" / "tables.yaml").read_text())
 
@@ -24,13 +25,13 @@ TABLES = yaml.safe_load((ROOT / "paper" / "at" / "tables.yaml").read_text())
 def finished(tmp_path_factory):
     """Give a copy of the workflow after a short run of everything."""
     folder = copy_workflow(tmp_path_factory.mktemp("smoke"))
-    run_snakemake(folder, "--cores", "2", "all", "--config", SHORT)
+    run_snakemake(folder, "--cores", "2", "all", "--config", *SHORT)
     return folder
 
 
 def plan(folder, *arguments):
     """Return the jobs that a dry run names."""
-    return planned_jobs(run_snakemake(folder, "-n", *arguments, "--config", SHORT).stdout)
+    return planned_jobs(run_snakemake(folder, "-n", *arguments, "--config", *SHORT).stdout)
 
 
 @pytest.mark.parametrize("name", TABLES["tables"])
@@ -64,21 +65,21 @@ def test_figures_and_document_are_there(finished):
 
 
 def test_a_second_run_does_nothing(finished):
-    assert "Nothing to be done" in run_snakemake(finished, "--cores", "2", "all", "--config", SHORT).stdout
+    assert "Nothing to be done" in run_snakemake(finished, "--cores", "2", "all", "--config", *SHORT).stdout
 
 
 def test_a_deleted_table_is_the_only_one_made_again(finished):
     for path in (finished / "results" / "mini" / "tables" / "at").glob("table2.*"):
         path.unlink()
     assert set(plan(finished, "at_table2")) == {"at_table2", "make_table"}
-    output = run_snakemake(finished, "--cores", "2", "at_table2", "--config", SHORT).stdout
+    output = run_snakemake(finished, "--cores", "2", "at_table2", "--config", *SHORT).stdout
     assert planned_jobs(output)["make_table"] == 1
-    run_snakemake(finished, "--cores", "2", "all", "--config", SHORT)
+    run_snakemake(finished, "--cores", "2", "all", "--config", *SHORT)
 
 
 def test_a_changed_value_reruns_only_what_depends_on_it(finished):
-    longer = SHORT.replace("downstream: {max_epochs: 1}", "downstream: {max_epochs: 2}")
-    jobs = planned_jobs(run_snakemake(finished, "-n", "all", "--config", longer).stdout)
+    longer = [text.replace("downstream: {max_epochs: 1}", "downstream: {max_epochs: 2}") for text in SHORT]
+    jobs = planned_jobs(run_snakemake(finished, "-n", "all", "--config", *longer).stdout)
     assert jobs["train_probe"] == 14 * 3 and jobs["finetune_encoder"] == 14 * 5
     assert not set(jobs) & {
         "pretrain_encoder",
@@ -106,7 +107,7 @@ def test_a_change_of_code_reruns_and_a_comment_does_not(finished):
 def test_what_is_left_out_is_a_dash_with_its_reason(finished, tmp_path):
     folder = tmp_path / "part"
     shutil.copytree(finished, folder, symlinks=True)
-    run_snakemake(folder, "--cores", "2", "at_table3", "--config", SHORT, "tasks=[esc50, us8k]")
+    run_snakemake(folder, "--cores", "2", "at_table3", "--config", *SHORT, "tasks=[esc50, us8k]")
     cells = pd.read_csv(folder / "results" / "mini" / "tables" / "at" / "table3.csv", keep_default_na=False)
     left_out = cells[cells["status"] == "not_run"]
     assert set(cells["row"]) - set(left_out["row"]) == {"esc50", "us8k"}
@@ -114,7 +115,7 @@ def test_what_is_left_out_is_a_dash_with_its_reason(finished, tmp_path):
 
 
 def test_the_report_is_one_page_with_all_tables(finished):
-    run_snakemake(finished, "all", "--report", "report.html", "--config", SHORT)
+    run_snakemake(finished, "all", "--report", "report.html", "--config", *SHORT)
     text = (finished / "report.html").read_text()
     assert "table3" in text and "Figures" in text
 

@@ -17,7 +17,7 @@ ROOT = Path(workflow.current_basedir).parents[1]
 try:
     CONFIG = load_config(ROOT, config)
     CHECKPOINTS = load_checkpoints(ROOT, CONFIG)
-    CONFIG = with_absent(CONFIG, CHECKPOINTS)
+    CONFIG = with_absent(CONFIG, CHECKPOINTS, ROOT)
 except ConfigError as error:
     raise WorkflowError(str(error))
 
@@ -28,9 +28,19 @@ RESULTS = f"results/{SCALE}"
 DATASETS = list(CONFIG.datasets)
 CHECKPOINT_FILES = [(slug, entry) for slug, row in CHECKPOINTS.items() for entry in row["files"]]
 STUDIES = list(CONFIG.studies)
-REPRESENTATIONS = [name for study in CONFIG.studies.values() for name in study["representations"]]
-TAGGED = [name for name in REPRESENTATIONS if CONFIG.representation(name)["weights"] == "tagging"]
-PUBLIC = [name for name in REPRESENTATIONS if CONFIG.representation(name)["weights"] == "checkpoint"]
+REPRESENTATIONS = list(dict.fromkeys(name for study in CONFIG.studies.values() for name in study["representations"]))
+
+
+def with_weights(*kinds):
+    """List the representations whose weights are of these kinds."""
+    return [name for name in REPRESENTATIONS if CONFIG.representation(name)["weights"] in kinds]
+
+
+TAGGED = with_weights("tagging")
+BYOL = with_weights("byol")
+PUBLIC = with_weights("checkpoint", "random")
+MODULES = with_weights("module")
+LINEAR = [name for name in REPRESENTATIONS if "linear" in CONFIG.representation(name)["modes"]]
 TASKS = [task for study in CONFIG.studies.values() for task in [*study["tasks"], *study.get("counted_only", {})]]
 
 
@@ -48,7 +58,7 @@ wildcard_constraints:
     representation=one_of(REPRESENTATIONS),
     frontend=one_of(CONFIG.frontends),
     view="whole|chunks_[0-9]+",
-    mode="scratch|frozen|finetune",
+    mode="scratch|frozen|finetune|linear",
 
 
 def code(*modules):
@@ -57,7 +67,7 @@ def code(*modules):
     def digest(wildcards):
         values = dict(wildcards.items())
         if "representation" in values:
-            values["encoder_module"] = encoder_of(wildcards)["module"]
+            values["encoder_module"] = module_of(wildcards)
         if "dataset" in values:
             values["reader"] = reader_of(values["dataset"], dataset_of(wildcards))
         return code_digest(*(name.format(**values) for name in modules))
@@ -102,8 +112,13 @@ def encoder_of(wildcards):
 
 
 def encoder_slug(wildcards):
-    """Name the encoder of a representation."""
-    return representation_of(wildcards)["encoder"]
+    """Name the encoder of a representation; None where it is a module of its own."""
+    return representation_of(wildcards).get("encoder")
+
+
+def module_of(wildcards):
+    """Name the module of this package that holds a representation's encoder, or the bridge to one outside."""
+    return "earmark.hear.bridge" if encoder_slug(wildcards) is None else encoder_of(wildcards)["module"]
 
 
 def encoder_options(wildcards):

@@ -30,3 +30,41 @@ rule embed_dataset:
         code=code("earmark.embed", "{encoder_module}"),
     script:
         "../../scripts/embed_dataset.py"
+
+
+if linear_views():
+
+    rule embed_views:
+        """Encode every clip of all data sets of linear evaluation with one frozen encoder."""
+        input:
+            stores=embedded_stores,
+            log_mel=embedded_log_mel,
+            weights=embedding_weights,
+        output:
+            embeddings=embedded_files("embeddings.npy"),
+            index=embedded_files("index.parquet"),
+            card=embedded_files("card.yaml"),
+        log:
+            "results/{scale}/logs/embed_views/{representation}.log",
+        benchmark:
+            "results/{scale}/benchmarks/embed_views/{representation}.tsv"
+        wildcard_constraints:
+            representation=one_of(LINEAR),
+        conda:
+            "../../envs/torch.yaml"
+        threads: resource("embed_views", "threads")
+        resources:
+            mem_mb=resource("embed_views", "mem_mb"),
+            runtime=resource("embed_views", "runtime"),
+            gpu=1,
+        params:
+            encoder=encoder_slug,
+            encoder_options=encoder_options,
+            frontend=embedding_frontend,
+            module=outside_module,
+            datasets=dict(linear_views()),
+            accelerator=CONFIG.user["accelerator"],
+            work="results/{scale}/embeddings/{representation}/.work",
+            code=code("earmark.embed", "{encoder_module}"),
+        script:
+            "../../scripts/embed_views.py"

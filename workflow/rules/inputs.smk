@@ -1,9 +1,14 @@
 """Named functions that say what a rule reads and with which values, by stage."""
 
 from earmark.config.checkpoints import find_file
+from earmark.config.load import merge
+from earmark.config.modules import find_source
 from earmark.config.presence import explain_absent, is_prepared
 from earmark.config.requests import (
     counts_corpus,
+    described_representations,
+    described_subsets,
+    described_tables,
     made_encoders,
     run_remarks,
     table_counts,
@@ -11,6 +16,7 @@ from earmark.config.requests import (
     table_left_out,
     table_runs,
 )
+from earmark.files import file_digest
 from earmark.plan import used_datasets
 from earmark.public_weights.places import is_within_reach
 
@@ -27,7 +33,7 @@ def study_of(wildcards):
 
 def corpus_of(wildcards):
     """Give the pre-training corpus of a representation at this scale."""
-    return CONFIG.corpus(study_of(wildcards))
+    return CONFIG.corpus(study_of(wildcards), wildcards.representation)
 
 
 def corpus_file(name):
@@ -47,6 +53,115 @@ def corpus_vocabulary(wildcards):
 def pretraining_protocol(wildcards):
     """Give the pre-training protocol of a representation's study at this scale."""
     return CONFIG.protocol(study_of(wildcards), "pretraining")
+
+
+def byol_protocol(wildcards):
+    """Give the protocol of a BYOL pre-training at this scale."""
+    return CONFIG.byol_protocol(study_of(wildcards), wildcards.representation)
+
+
+def linear_views():
+    """List the data sets that linear evaluation embeds, each with its view, once for all tasks of all studies."""
+    tasks = [CONFIG.studies[study]["tasks"][task] for study in STUDIES for task in CONFIG.linear_tasks(study)]
+    return list(dict.fromkeys((task["dataset"], CONFIG.view(task)) for task in tasks))
+
+
+def embedded_files(name):
+    """List this file of all views that linear evaluation reads."""
+    folder = "results/{scale}/embeddings/{representation}"
+    return [f"{folder}/{dataset}/{view}/{name}" for dataset, view in linear_views()]
+
+
+def embeds_log_mel(wildcards):
+    """Tell whether a representation is embedded from the cached log-mel, rather than from sound."""
+    return encoder_slug(wildcards) is not None and encoder_of(wildcards).get("input", "log_mel") == "log_mel"
+
+
+def embedded_stores(wildcards):
+    """List the clips of all views, and their sound where the encoder takes sound."""
+    names = ["clips.parquet"] if embeds_log_mel(wildcards) else ["clips.parquet", "audio_16k.arrow"]
+    return [store(dataset, name) for dataset, _ in linear_views() for name in names]
+
+
+def embedded_log_mel(wildcards):
+    """List the log-mel caches of all views, where the encoder takes them."""
+    if not embeds_log_mel(wildcards):
+        return []
+    folder = f"log_mel/{encoder_of(wildcards)['frontend']}"
+    names = ("frames.npy", "index.parquet", "statistics.json")
+    return [store(dataset, f"{folder}/{name}") for dataset, _ in linear_views() for name in names]
+
+
+def embedding_frontend(wildcards):
+    """Give the front-end of the cached log-mel that an encoder takes; None where it takes sound."""
+    return frontend_of(wildcards) if embeds_log_mel(wildcards) else None
+
+
+def embedding_weights(wildcards):
+    """Give the weights that a representation is embedded with; a module outside brings its own, or names a file."""
+    entry = representation_of(wildcards)
+    if "hear_module" not in entry:
+        return f"{RESULTS}/encoders/{wildcards.representation}/weights.safetensors"
+    named = entry.get("module_weights", "")
+    return [named] if Path(named).is_file() else []
+
+
+def outside_module(wildcards):
+    """Say how a module outside this package is loaded; None for an encoder of the package."""
+    entry = representation_of(wildcards)
+    if "hear_module" not in entry:
+        return None
+    source = find_source(entry["hear_module"])
+    return {
+        "hear_module": entry["hear_module"],
+        "weights": entry.get("module_weights"),
+        "pooling": entry.get("pooling", "scene"),
+        "python": CONFIG.environments.get(entry.get("environment")),
+        "source": file_digest(source) if source else None,
+    }
+
+
+def clips_of_linear(wildcards):
+    """List the clips of the tasks of linear evaluation of a study."""
+    tasks = CONFIG.studies[wildcards.study]["tasks"]
+    return [store(tasks[task]["dataset"], "clips.parquet") for task in CONFIG.linear_tasks(wildcards.study)]
+
+
+def embeddings_of_linear(wildcards):
+    """List the embeddings of the tasks of linear evaluation of a study, in the order of the tasks."""
+    tasks = CONFIG.studies[wildcards.study]["tasks"]
+    folder = f"{RESULTS}/embeddings/{wildcards.representation}"
+    chosen = [tasks[task] for task in CONFIG.linear_tasks(wildcards.study)]
+    return [f"{folder}/{task['dataset']}/{CONFIG.view(task)}/embeddings.npy" for task in chosen]
+
+
+def tasks_of_linear(wildcards):
+    """Give the tasks of linear evaluation of a study, with their labels and seeds in this run."""
+    tasks = CONFIG.studies[wildcards.study]["tasks"]
+    return {
+        task: {
+            "entry": tasks[task],
+            "vocabulary": CONFIG.datasets[tasks[task]["dataset"]]["labels"],
+            "seeds": CONFIG.seeds(wildcards.study, task),
+            "max_folds": CONFIG.scale["max_folds"],
+        }
+        for task in CONFIG.linear_tasks(wildcards.study)
+    }
+
+
+def runs_of_linear(wildcards):
+    """Give the folder of finished runs of linear evaluation, where {task} stands for the task."""
+    return f"{RESULTS}/scores/{wildcards.study}/{{task}}/{wildcards.representation}/linear/runs"
+
+
+def has_fixed_learning_rate(wildcards):
+    """Tell whether linear evaluation of a representation takes the learning rate that its task names."""
+    return representation_of(wildcards).get("fixed_learning_rate", False)
+
+
+def linear_protocol(wildcards):
+    """Give the protocol of linear evaluation at this scale."""
+    return CONFIG.protocol(wildcards.study, "linear")
 
 
 def scores_of_table(wildcards):
@@ -73,6 +188,34 @@ def counts_of_table(wildcards):
     if counts_corpus(CONFIG, wildcards.study, wildcards.table):
         counts.append(f"{RESULTS}/counts/{wildcards.study}/upstream.csv")
     return counts
+
+
+def descriptions_of_table(wildcards):
+    """Give the descriptions of a study, where a table shows some."""
+    described = wildcards.table in described_tables(CONFIG, wildcards.study)
+    return [f"{RESULTS}/descriptions/{wildcards.study}.csv"] if described else []
+
+
+def described_tables_of_study(wildcards):
+    """Give the parts of a study's tables that say what is described."""
+    return described_tables(CONFIG, wildcards.study)
+
+
+def described_representations_of_study(wildcards):
+    """Say how each representation that a study's tables describe is built."""
+    return described_representations(CONFIG, wildcards.study)
+
+
+def described_subsets_of_study(wildcards):
+    """Give the subsets of classes that a study's tables describe."""
+    return described_subsets(CONFIG, wildcards.study)
+
+
+def code_of_descriptions(wildcards):
+    """Digest the code of descriptions and of the encoders that are described."""
+    entries = described_representations(CONFIG, wildcards.study).values()
+    modules = {CONFIG.encoders[entry["encoder"]]["module"] for entry in entries if "encoder" in entry}
+    return code_digest("earmark.descriptions", *sorted(modules))
 
 
 def table_of(wildcards):
@@ -132,7 +275,54 @@ def histories_of_figure(wildcards):
     if figure_of(wildcards)["kind"] != "learning":
         return []
     made = made_encoders(CONFIG, wildcards.study)
-    return [f"{RESULTS}/encoders/{name}/history.csv" for name in made if name in TAGGED]
+    return [f"{RESULTS}/encoders/{name}/history.csv" for name in made if name in [*TAGGED, *BYOL]]
+
+
+def published_of_figure(wildcards):
+    """List the files of published cells that a figure draws."""
+    return [f"paper/{wildcards.study}/{name}" for name in figure_of(wildcards).get("published", [])]
+
+
+def cards_of_figure(wildcards):
+    """List the cards of the embeddings behind the table whose costs a figure draws."""
+    if figure_of(wildcards)["kind"] != "cost":
+        return []
+    tasks = CONFIG.studies[wildcards.study]["tasks"]
+    runs = table_runs(CONFIG, wildcards.study, figure_of(wildcards)["table"])
+    embedded = [(run.representation, tasks[run.task]) for run in runs]
+    folders = [f"{name}/{task['dataset']}/{view_of_task(task)}" for name, task in embedded]
+    return [f"{RESULTS}/embeddings/{folder}/card.yaml" for folder in dict.fromkeys(folders)]
+
+
+def store_of_figure(wildcards):
+    """List the store whose clip a figure draws; nothing where it draws none, or the data set is absent."""
+    dataset = figure_of(wildcards).get("dataset")
+    if dataset is None or dataset in CONFIG.absent:
+        return []
+    return [store(dataset, name) for name in ("clips.parquet", "audio_16k.arrow")]
+
+
+def definition_of_figure(wildcards):
+    """Give the encoder, front-end and protocol that a figure draws, as the paper defines them; None without them."""
+    name = figure_of(wildcards).get("representation")
+    if name is None:
+        return None
+    study = CONFIG.studies[wildcards.study]
+    entry = study["representations"][name]
+    encoder = CONFIG.encoders[entry["encoder"]]
+    return {
+        "encoder": entry["encoder"],
+        "encoder_options": {**encoder.get("options", {}), **entry.get("options", {})},
+        "frontend": CONFIG.frontends[encoder["frontend"]],
+        "protocol": merge(study["protocols"]["byol"], entry.get("protocol", {})),
+    }
+
+
+def code_of_figure(wildcards):
+    """Digest the modules that draw a figure, and that of the encoder that it shows."""
+    definition = definition_of_figure(wildcards)
+    shown = [CONFIG.encoders[definition["encoder"]]["module"]] if definition else []
+    return code_digest("earmark.figures", f"earmark.figures.{figure_of(wildcards)['kind']}", *shown)
 
 
 def all_tables(wildcards):
@@ -219,9 +409,14 @@ def row_of_checkpoint(wildcards):
     return {"page": row["page"], "licence": row["licence"], "files": [entry]}
 
 
+def has_random_weights(wildcards):
+    """Tell whether the weights of a representation are drawn, as it declares itself or by the scale."""
+    return CONFIG.scale["public_weights"] == "random" or representation_of(wildcards)["weights"] == "random"
+
+
 def public_file(wildcards):
     """Give the checkpoint that an encoder names, with the declaration of its file; None where weights are random."""
-    if CONFIG.scale["public_weights"] == "random":
+    if has_random_weights(wildcards):
         return None
     named = encoder_of(wildcards)["checkpoint"]
     entry = find_file(CHECKPOINTS, named["slug"], named["file"], f"encoders/{encoder_slug(wildcards)}.yaml")
@@ -230,7 +425,7 @@ def public_file(wildcards):
 
 def own_file(wildcards):
     """Give the user's own copy of the public weights of an encoder, None where there is none."""
-    if CONFIG.scale["public_weights"] == "random":
+    if has_random_weights(wildcards):
         return None
     return CONFIG.user["checkpoints"].get(encoder_slug(wildcards))
 

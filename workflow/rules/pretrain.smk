@@ -1,4 +1,4 @@
-"""Weights of representations: trained here on a tagging corpus, or brought from a public checkpoint."""
+"""Weights of representations: trained here on tags or by BYOL, brought from a public checkpoint, or random."""
 
 
 rule pretrain_encoder:
@@ -40,6 +40,44 @@ rule pretrain_encoder:
         code=code("earmark.pretraining.tagging", "{encoder_module}"),
     script:
         "../../scripts/pretrain_encoder.py"
+
+
+rule pretrain_byol:
+    """Train one encoder by BYOL on the clips of its corpus, without labels."""
+    input:
+        clips=corpus_file("clips.parquet"),
+        audio=corpus_file("audio_16k.arrow"),
+        ledger=corpus_file("ledger.csv"),
+    output:
+        weights="results/{scale}/encoders/{representation}/weights.safetensors",
+        card="results/{scale}/encoders/{representation}/card.yaml",
+        history="results/{scale}/encoders/{representation}/history.csv",
+    log:
+        "results/{scale}/logs/pretrain_byol/{representation}.log",
+    benchmark:
+        "results/{scale}/benchmarks/pretrain_byol/{representation}.tsv"
+    wildcard_constraints:
+        representation=one_of(BYOL),
+    conda:
+        "../../envs/torch.yaml"
+    threads: resource("pretrain_byol", "threads")
+    resources:
+        mem_mb=resource("pretrain_byol", "mem_mb"),
+        runtime=resource("pretrain_byol", "runtime"),
+        gpu=1,
+    params:
+        encoder=encoder_slug,
+        encoder_options=encoder_options,
+        frontend=frontend_of,
+        corpus=corpus_of,
+        protocol=byol_protocol,
+        accelerator=CONFIG.user["accelerator"],
+        precision=CONFIG.user["precision"],
+        devices=CONFIG.user["devices"],
+        work="results/{scale}/encoders/{representation}/checkpoints",
+        code=code("earmark.pretraining.byol", "{encoder_module}"),
+    script:
+        "../../scripts/pretrain_byol.py"
 
 
 rule provide_weights:

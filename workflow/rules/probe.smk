@@ -1,4 +1,4 @@
-"""Frozen mode: a linear head on cached embeddings."""
+"""Heads on cached embeddings: the head of frozen mode, and linear evaluation."""
 
 
 rule train_probe:
@@ -36,3 +36,49 @@ rule train_probe:
         code=code("earmark.heads.frozen", "{encoder_module}"),
     script:
         "../../scripts/train_probe.py"
+
+
+for _study in STUDIES:
+    if CONFIG.linear_tasks(_study):
+
+        rule:
+            name:
+                f"evaluate_linear_{_study}"
+            input:
+                clips=clips_of_linear,
+                embeddings=embeddings_of_linear,
+            output:
+                scores=expand(
+                    "results/{{scale}}/scores/{{study}}/{task}/{{representation}}/linear.parquet",
+                    task=CONFIG.linear_tasks(_study),
+                ),
+                predictions=expand(
+                    "results/{{scale}}/scores/{{study}}/{task}/{{representation}}/linear_predictions.parquet",
+                    task=CONFIG.linear_tasks(_study),
+                ),
+            log:
+                "results/{scale}/logs/evaluate_linear/{study}/{representation}.log",
+            benchmark:
+                "results/{scale}/benchmarks/evaluate_linear/{study}/{representation}.tsv"
+            wildcard_constraints:
+                study=one_of([_study]),
+                representation=one_of(LINEAR),
+            conda:
+                "../../envs/torch.yaml"
+            threads: resource("evaluate_linear", "threads")
+            resources:
+                mem_mb=resource("evaluate_linear", "mem_mb"),
+                runtime=resource("evaluate_linear", "runtime"),
+                gpu=1,
+            params:
+                encoder=encoder_slug,
+                encoder_options=encoder_options,
+                tasks=tasks_of_linear,
+                fixed_learning_rate=has_fixed_learning_rate,
+                protocol=linear_protocol,
+                accelerator=CONFIG.user["accelerator"],
+                precision=CONFIG.user["precision"],
+                runs=runs_of_linear,
+                code=code("earmark.heads.linear"),
+            script:
+                "../../scripts/evaluate_linear.py"

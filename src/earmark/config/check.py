@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from earmark.config.modules import find_source
 from earmark.config.schema import nearest
 from earmark.datasets import reader_names, reader_of
 from earmark.errors import ConfigError
@@ -19,12 +20,19 @@ def check_config(config: "Config") -> None:
         _known(reader_of(slug, dataset), readers, f"datasets/{slug}.yaml: reader", "reader")
         _check_files(slug, dataset["files"])
     for slug, encoder in config.encoders.items():
-        _known(encoder["frontend"], config.frontends, f"encoders/{slug}.yaml: frontend", "front-end")
+        if encoder["frontend"] is not None:
+            _known(encoder["frontend"], config.frontends, f"encoders/{slug}.yaml: frontend", "front-end")
     _check_known_all(
         config.scale["encoder_options"],
         config.encoders,
         f"scales/{config.scale['name']}.yaml: encoder_options",
         "encoder",
+    )
+    _check_known_all(
+        config.scale.get("unit_seconds", {}),
+        config.datasets,
+        f"scales/{config.scale['name']}.yaml: unit_seconds",
+        "data set",
     )
     _check_known_all(config.user["checkpoints"], config.encoders, "config.yaml: checkpoints", "encoder")
     for name, study in config.studies.items():
@@ -36,7 +44,10 @@ def _check_restrictions(config: "Config") -> None:
 
     declared = {
         "tasks": [task for study in config.studies.values() for task in study["tasks"]],
-        "encoders": list(config.encoders),
+        "encoders": [
+            *config.encoders,
+            *(name for study in config.studies.values() for name in study["representations"]),
+        ],
         "modes": MODES,
         "seeds": sorted({seed for study in config.studies.values() for seed in study["seeds"]}),
     }
@@ -75,13 +86,29 @@ def _check_study(config: "Config", name: str, study: Mapping[str, Any]) -> None:
                 f"{where}.label_type: single, but the data set {entry['dataset']} has several labels a clip."
             )
     for representation, entry in study["representations"].items():
-        _known(entry["encoder"], config.encoders, f"{file}: representations.{representation}.encoder", "encoder")
+        _check_representation(config, study, representation, entry, f"{file}: representations.{representation}")
     _known(config.scale["corpus"], study["corpora"], f"scales/{config.scale['name']}.yaml: corpus", "corpus")
     for corpus, entry in study["corpora"].items():
         _known(entry["dataset"], config.datasets, f"{file}: corpora.{corpus}.dataset", "data set")
-    _check_known_all(
-        config.scale["protocols"], study["protocols"], f"scales/{config.scale['name']}.yaml: protocols", "protocol"
-    )
+
+
+def _check_representation(config: "Config", study: Mapping, name: str, entry: Mapping, where: str) -> None:
+    if entry["weights"] == "module":
+        where = f"config.yaml: representations.{name}" if name in config.user["representations"] else where
+        if "environment" not in entry and find_source(entry["hear_module"]) is None:
+            raise ConfigError(
+                f"{where}.hear_module: no module {entry['hear_module']!r} can be imported here. Correct the name, put"
+                " it into this folder or the Python path, or name its `environment`."
+            )
+        return
+    _known(entry["encoder"], config.encoders, f"{where}.encoder", "encoder")
+    if "corpus" in entry:
+        _known(entry["corpus"], study["corpora"], f"{where}.corpus", "corpus")
+    needed = {"byol": "byol", "tagging": "pretraining"}.get(entry["weights"])
+    if needed and needed not in study["protocols"]:
+        raise ConfigError(f"{where}.weights: {entry['weights']}, but the study has no protocol {needed!r}. Add it.")
+    if needed == "byol" and any("epochs" not in corpus for corpus in study["corpora"].values()):
+        raise ConfigError(f"{where}.weights: byol, but a corpus of the study has no `epochs`. Add them.")
 
 
 def _check_known_all(names: Iterable[str], known: Iterable[Any], where: str, what: str) -> None:

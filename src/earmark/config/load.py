@@ -8,11 +8,13 @@ from typing import Any
 
 import yaml
 
+from earmark.config.environments import missing_environment
+from earmark.config.own_rows import add_own_rows
 from earmark.config.schema import nearest, validate
 from earmark.errors import ConfigError
 from earmark.files import read_yaml
 
-MODES = ("scratch", "frozen", "finetune")
+MODES = ("scratch", "frozen", "finetune", "linear")
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,8 @@ class Config:
 
     `user`: config.yaml; `scale`: the values of the chosen scale; `datasets`, `encoders`, `frontends`, `studies`: the
     declared things by slug; `absent` and `absent_weights`: why a data set, or the public weights of an encoder, cannot
-    be had in this run, by slug (`earmark.config.presence`).
+    be had in this run, by slug; `environments`: the interpreters of environments that are here, by name
+    (`earmark.config.presence`).
     """
 
     user: Mapping[str, Any]
@@ -32,6 +35,7 @@ class Config:
     studies: Mapping[str, Mapping]
     absent: Mapping[str, str] = field(default_factory=dict)
     absent_weights: Mapping[str, str] = field(default_factory=dict)
+    environments: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def source(self) -> str:
@@ -43,10 +47,13 @@ class Config:
         return self._kept("tasks", self.studies[study]["tasks"])
 
     def representations(self, study: str) -> list[str]:
-        """List the representations of a study whose encoder this run keeps."""
-        declared = self.studies[study]["representations"]
-        kept = self._kept("encoders", self.encoders)
-        return [name for name, entry in declared.items() if entry["encoder"] in kept]
+        """List the representations of a study that this run keeps: `encoders` names encoders or representations."""
+        declared, wanted = self.studies[study]["representations"], self.user["encoders"]
+        return [
+            name
+            for name, entry in declared.items()
+            if wanted == "all" or name in wanted or entry.get("encoder") in wanted
+        ]
 
     def modes(self) -> list[str]:
         """List the modes that this run keeps."""
@@ -73,15 +80,45 @@ class Config:
     def options_of_representation(self, name: str) -> dict[str, Any]:
         """Merge what a representation asks of its encoder into the options of that encoder at this scale."""
         entry = self.representation(name)
-        return {**self.encoder_options(entry["encoder"]), **entry.get("options", {})}
+        own = self.encoder_options(entry["encoder"]) if "encoder" in entry else {}
+        return {**own, **entry.get("options", {})}
 
     def protocol(self, study: str, name: str) -> dict[str, Any]:
         """Merge a protocol of a study with the values of the scale."""
         return merge(self.studies[study]["protocols"][name], self.scale["protocols"].get(name, {}))
 
-    def corpus(self, study: str) -> Mapping[str, Any]:
-        """Return the pre-training corpus that the scale names."""
-        return self.studies[study]["corpora"][self.scale["corpus"]]
+    def byol_protocol(self, study: str, representation: str) -> dict[str, Any]:
+        """Return the protocol of one BYOL pre-training.
+
+        That of the study, the epochs of its corpus, the values of the scale, what the representation changes; the batch
+        is then the share of it that the scale trains with.
+        """
+        epochs = {"epochs": self.corpus(study, representation)["epochs"]}
+        laid = merge({**self.studies[study]["protocols"]["byol"], **epochs}, self.scale["protocols"].get("byol", {}))
+        laid = merge(laid, self.studies[study]["representations"][representation].get("protocol", {}))
+        share = laid.pop("batch_share", 1.0)
+        return {**laid, "batch_size": max(2, round(laid["batch_size"] * share))}
+
+    def corpus(self, study: str, representation: str | None = None) -> Mapping[str, Any]:
+        """Return the pre-training corpus that a representation names, or else the scale."""
+        entry = self.studies[study]["representations"].get(representation, {})
+        return self.studies[study]["corpora"][entry.get("corpus", self.scale["corpus"])]
+
+    def view(self, task: Mapping[str, Any]) -> str:
+        """Name the view in which linear evaluation embeds the clips of a task: crops of its unit length, in seconds.
+
+        `task`: an entry of study.yaml; a scale whose clips are shorter has a unit length of its own for the data set.
+        """
+        return f"crop_{self.scale.get('unit_seconds', {}).get(task['dataset'], task['unit_seconds'])}"
+
+    def linear_tasks(self, study: str) -> list[str]:
+        """List the tasks of a study that linear evaluation scores in this run."""
+        kept = "linear" in self.modes() and "linear" in self.studies[study]["protocols"]
+        return [
+            task
+            for task in self.tasks(study)
+            if kept and self.seeds(study, task) and self.studies[study]["tasks"][task]["dataset"] not in self.absent
+        ]
 
     def left_out(self, study: str, task: str, representation: str, mode: str) -> str | None:
         """Say why this run does not make a cell, or None when it does."""
@@ -101,11 +138,14 @@ class Config:
     def weights_left_out(self, study: str, representation: str) -> str | None:
         """Say why a representation has no weights in this run, or None when it has.
 
-        The corpus of its pre-training or its public checkpoint may be absent.
+        The corpus of its pre-training, its public checkpoint or its environment may be absent.
         """
-        entry, corpus = self.studies[study]["representations"][representation], self.corpus(study)["dataset"]
-        if entry["weights"] == "tagging" and corpus in self.absent:
+        entry = self.studies[study]["representations"][representation]
+        corpus = self.corpus(study, representation)["dataset"]
+        if entry["weights"] in ("tagging", "byol") and corpus in self.absent:
             return f"no pre-training: {self.absent[corpus]}"
+        if "environment" in entry and entry["environment"] not in self.environments:
+            return missing_environment(entry["environment"])
         return self.absent_weights.get(entry["encoder"]) if entry["weights"] == "checkpoint" else None
 
     def _kept(self, key: str, declared) -> list[str]:
@@ -134,9 +174,30 @@ def load_config(root: Path, user: Mapping[str, Any]) -> Config:
             if name not in studies:
                 raise ConfigError(f"config.yaml: studies: unknown study {name!r}. {nearest(name, studies)}")
         studies = {name: studies[name] for name in user["studies"]}
+    studies = {name: with_own_encoders(study, user["representations"]) for name, study in studies.items()}
     config = Config(dict(user), scale, datasets, encoders, frontends, studies)
     check_config(config)
     return config
+
+
+def with_own_encoders(study: Mapping[str, Any], own: Mapping[str, Mapping]) -> dict[str, Any]:
+    """Add the user's own encoders to a study that evaluates frozen representations, and their lines to its tables.
+
+    `own`: `representations` of config.yaml. Raises ConfigError where the study has a representation of that name.
+    """
+    if not own or "linear" not in study["protocols"]:
+        return dict(study)
+    if taken := [slug for slug in own if slug in study["representations"]]:
+        raise ConfigError(
+            f"config.yaml: representations.{taken[0]}: the study {study['title']!r} has a representation of that name."
+            " Choose another one for yours."
+        )
+    added = {}
+    for slug, entry in own.items():
+        renamed = {{"weights": "module_weights"}.get(key, key): value for key, value in entry.items()}
+        added[slug] = {**renamed, "weights": "module", "modes": ["linear"]}
+    tables = add_own_rows(study["tables"], {slug: entry["name"] for slug, entry in own.items()})
+    return {**study, "representations": {**study["representations"], **added}, "tables": tables}
 
 
 def parse_text(value: Any) -> Any:

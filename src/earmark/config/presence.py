@@ -6,6 +6,7 @@ from pathlib import Path
 
 from earmark.acquire import describe_missing, list_missing
 from earmark.config.checkpoints import find_file
+from earmark.config.environments import find_environments
 from earmark.config.load import Config
 from earmark.public_weights.places import is_on_disk
 
@@ -76,13 +77,13 @@ def find_absent_weights(config: Config, checkpoints: Mapping[str, Mapping]) -> d
     return reasons
 
 
-def with_absent(config: Config, checkpoints: Mapping[str, Mapping]) -> Config:
-    """Return the configuration with what is not here, so that runs on absent data or weights are left out.
+def with_absent(config: Config, checkpoints: Mapping[str, Mapping], root: Path = Path()) -> Config:
+    """Return the configuration with what is not here, so that runs on it are left out: data, weights, environments.
 
-    `checkpoints`: the rows of `config/checkpoints`.
+    `checkpoints`: the rows of `config/checkpoints`; `root`: the checkout, in which environments are looked for.
     """
-    weights = find_absent_weights(config, checkpoints)
-    return dataclasses.replace(config, absent=find_absent(config), absent_weights=weights)
+    weights, environments = find_absent_weights(config, checkpoints), find_environments(root, config.user)
+    return dataclasses.replace(config, absent=find_absent(config), absent_weights=weights, environments=environments)
 
 
 def explain_absent(config: Config, datasets: Iterable[str]) -> str:

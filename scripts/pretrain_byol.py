@@ -1,0 +1,29 @@
+"""Train one encoder by BYOL on the clips of its corpus, without labels."""
+
+from pathlib import Path
+
+from earmark.logs import log_to
+from earmark.pretraining.byol import pretrain_byol
+from earmark.provenance import record
+
+log_to(snakemake.log[0])
+params = snakemake.params
+settings = {key: params[key] for key in ("encoder", "encoder_options", "frontend", "corpus", "protocol", "precision")}
+pretrain_byol(
+    store=Path(snakemake.input.clips).parent,
+    frontend=params.frontend,
+    encoder=params.encoder,
+    encoder_options=params.encoder_options,
+    corpus=params.corpus,
+    protocol=params.protocol,
+    weights=Path(snakemake.output.weights),
+    card=Path(snakemake.output.card),
+    history=Path(snakemake.output.history),
+    work=Path(params.work),
+    provenance=record(params.code, settings, [snakemake.input.clips], snakemake.wildcards.scale),
+    accelerator=params.accelerator,
+    devices=params.devices,
+    precision=params.precision,
+    threads=snakemake.threads,
+    ledger=Path(snakemake.input.ledger),
+)
