@@ -46,7 +46,9 @@ class ViewEncoder:
         try:
             found = self.encode(crops)
         except EncoderError as error:
-            raise EncoderError(f"{given} {_some(clip_ids)}; {error}") from error
+            failing = [clip_ids[place] for place in range(len(clip_ids)) if self._fails(crops[place : place + 1])]
+            named = f"fails on {_some(failing)}" if failing else f"fails on {_some(clip_ids)} together, on none alone"
+            raise EncoderError(f"{given} {len(clip_ids)} clips and {named}; {error}") from error
         wanted = [len(clip_ids), self.dim]
         shape = list(found.shape) if isinstance(found, torch.Tensor) else f"a {type(found).__name__}"
         if shape != wanted:
@@ -66,6 +68,13 @@ class ViewEncoder:
             )
         return rows
 
+    def _fails(self, crop: torch.Tensor) -> bool:
+        try:
+            self.encode(crop)
+        except EncoderError:
+            return True
+        return False
+
 
 @contextmanager
 def open_encoder(
@@ -76,16 +85,19 @@ def open_encoder(
     frontend: Mapping[str, Any] | None,
     module: Mapping[str, Any] | None,
     device: torch.device,
+    module_device: str,
     threads: int | None,
 ) -> Iterator[ViewEncoder]:
     """Offer a frozen encoder: one of ours by its slug, or a HEAR module; arguments of `earmark.embed.embed_views`.
 
+    `device`: for ours; `module_device`: auto, cpu or cuda for a module, whose environment may see a GPU that this one
+    does not.
     Raises ConfigError when neither or both are named, or for an unknown pooling of a module.
     """
     if (encoder is None) == (module is None):
         raise ConfigError(f"found encoder {encoder!r} and module {module!r}; wanted one of the two.")
     if encoder is None:
-        with _load_module(module, device, threads) as hear_encoder:
+        with _load_module(module, module_device, threads) as hear_encoder:
             yield _module_encoder(hear_encoder, module)
         return
     with torch.random.fork_rng(devices=[]):  # random weights are those that a pre-training with this seed begins with
@@ -121,14 +133,14 @@ def _waveform_call(model: nn.Module, device: torch.device) -> Callable[[torch.Te
     return lambda crops: model.get_scene_embeddings(crops.to(device))
 
 
-def _load_module(module: Mapping[str, Any], device: torch.device, threads: int | None) -> HearEncoder:
+def _load_module(module: Mapping[str, Any], device: str, threads: int | None) -> HearEncoder:
     if (pooling := module.get("pooling") or "scene") not in POOLINGS:
         raise ConfigError(f"pooling: found {pooling!r}, wanted one of {', '.join(POOLINGS)}.")
     return load_hear_encoder(
         module["hear_module"],
         module.get("weights"),
         python=module.get("python"),
-        device=device.type,
+        device=device,
         threads=threads,
     )
 

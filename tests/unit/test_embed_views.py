@@ -1,6 +1,7 @@
 """Views of several data sets through one frozen encoder: crops, statistics, each clip once, going on after a stop."""
 
 import math
+import pickle
 import runpy
 import shutil
 import signal
@@ -26,6 +27,7 @@ from earmark.encoders.hear import frontend_constants
 from earmark.errors import ConfigError, EncoderError, ProtocolError, StoreError
 from earmark.features import compute_log_mel
 from earmark.files import file_digest, read_yaml
+from earmark.heads._linear_data import read_embeddings
 from earmark.store import ClipStore
 from earmark.store_writer import AudioWriter, write_index
 from earmark.training.batches import derive_seed
@@ -40,6 +42,8 @@ OPTIONS = {"width": 0.05}
 SPLITS = ("train", "train", "valid", "test")
 LENGTHS = (16000, 11000, 20000, 14000)  # samples; the crops of 0.8 s have 12,800
 FILES = ("embeddings.npy", "index.parquet", "card.yaml")
+LOG_MEL_FILES = ("frames.npy", "index.parquet", "statistics.json")
+OUTPUT_NAMES = ("embeddings", "index", "card")
 
 
 def write_dataset(folder: Path, name: str, count: int = 9, folds: int | None = None, order=None, log_mel=True) -> Path:
@@ -61,7 +65,7 @@ def write_dataset(folder: Path, name: str, count: int = 9, folds: int | None = N
     if log_mel:
         cache = store / "log_mel" / "byola"
         cache.mkdir(parents=True)
-        outputs = [cache / file for file in ("frames.npy", "index.parquet", "statistics.json")]
+        outputs = [cache / file for file in LOG_MEL_FILES]
         compute_log_mel(store / "clips.parquet", store / "audio_16k.arrow", FRONTEND, *outputs)
     return store
 
@@ -201,6 +205,13 @@ def test_the_card_says_what_the_rows_depend_on_and_cost(run, tmp_path):
     assert (card["device"], card["threads"], card["provenance"]) == ("cpu", 1, PROVENANCE)
 
 
+def test_the_linear_probe_reads_the_rows_without_copying_them(run, tmp_path):
+    embeddings, index, _ = run()["fold"]
+    found = read_embeddings(tmp_path / "out" / "fold" / "embeddings.npy", index["clip_id"].tolist())
+    assert isinstance(found, np.memmap)
+    np.testing.assert_array_equal(found, embeddings)
+
+
 def test_random_weights_are_the_same_in_every_run(run):
     first, second = run("first", ["fold"])["fold"], run("second", ["fold"])["fold"]
     np.testing.assert_array_equal(first[0], second[0])
@@ -328,6 +339,16 @@ def test_a_hear_module_is_an_encoder(run, stores, tmp_path, monkeypatch, pooling
 
 # Encoders that are wrong
 
+FAILING = """{whole}
+
+whole = get_scene_embeddings
+
+
+def get_scene_embeddings(audio, model):
+    {text}
+    return whole(audio, model)
+"""
+
 
 @pytest.mark.parametrize(
     ("fault", "options", "message"),
@@ -362,17 +383,23 @@ def test_nan_from_a_log_mel_encoder_is_refused(run, monkeypatch):
         run()
 
 
-def test_a_failing_hear_module_is_named_with_its_clips(run, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("return audio", r"fails on 'split/0', 'split/1'; failing_module: .*shape \[2, 12800\]"),
+        ("return whole(torch.where(audio[:, -1:] == 0, torch.nan, audio), model)", r"fails on 'split/1'; .*NaN or inf"),
+        ("assert len(audio) == 1", r"fails on 'split/0', 'split/1' together, on none alone; .*AssertionError"),
+    ],
+)
+def test_a_hear_module_that_fails_is_named_with_its_clips(run, tmp_path, monkeypatch, text, message):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
-    text = (
-        Path(small_hear_module.__file__).read_text() + "\n\ndef get_scene_embeddings(audio, model):\n    return audio\n"
-    )
-    (tmp_path / "wrong_module.py").write_text(text)
-    module = {"hear_module": "wrong_module", "weights": None, "pooling": None, "python": None}
-    with pytest.raises(EncoderError, match=r"of 'split/0', 'split/1'; wrong_module: .*shape \[2, 12800\]"):
+    module = FAILING.format(whole=Path(small_hear_module.__file__).read_text(), text=text)
+    (tmp_path / "failing_module.py").write_text(module)
+    module = {"hear_module": "failing_module", "weights": None, "pooling": None, "python": None}
+    with pytest.raises(EncoderError, match=rf"^split: failing_module was given .* of 2 clips and {message}"):
         run(encoder=None, encoder_options={}, frontend=None, module=module)
-    sys.modules.pop("wrong_module", None)
+    sys.modules.pop("failing_module", None)
 
 
 @pytest.mark.parametrize("view", ["whole", "crop_", "crop_x", "crop_0", "crop_-1", "crop_nan", "crop_inf", "chunks_1"])
@@ -465,8 +492,6 @@ embed.embed_views(**pickle.load(sys.stdin.buffer))
 
 
 def test_goes_on_after_a_kill_and_gives_the_same_bytes(run, tmp_path, stores, monkeypatch):
-    import pickle
-
     run("whole")
     arguments = pickle.dumps(view_arguments(tmp_path / "killed", stores))
     done = subprocess.run([sys.executable, "-c", KILLED], input=arguments, capture_output=True, check=False)
@@ -559,7 +584,3 @@ def test_the_script_passes_on_what_snakemake_gives(run, root, tmp_path, stores, 
     runpy.run_path(str(root / "scripts" / "embed_views.py"), init_globals={"snakemake": fake})
     assert_same_bytes(tmp_path / "whole", tmp_path / "out")
     assert read_view(tmp_path / "out" / "fold")[2]["provenance"]["scale"] == "mini"
-
-
-LOG_MEL_FILES = ("frames.npy", "index.parquet", "statistics.json")
-OUTPUT_NAMES = ("embeddings", "index", "card")
