@@ -9,7 +9,7 @@ import pytest
 import small_hear_module as right
 import torch
 
-from earmark.hear.check import check_encoder, describe
+from earmark.hear.check import Finding, check_encoder, describe
 from earmark.hear.processes import SameProcess
 
 LENGTHS = (0.1, 1.07, 11.0)
@@ -209,10 +209,17 @@ def test_a_length_that_would_take_long_is_left_out(check):
             time.sleep(0.02)
             return super().forward(audio)
 
-    findings = check(model=lambda: Slow().eval(), lengths=(10_000.0,))
-    left_out = [finding for finding in findings if finding.check.endswith(" of 10000 s")]
+    findings = check(model=lambda: Slow().eval(), lengths=(100_000.0,))
+    left_out = [finding for finding in findings if finding.check.endswith(" of 100000 s")]
     assert [finding.status for finding in left_out] == ["note", "note"]
     assert all("left out: about" in finding.found for finding in left_out)
+
+
+def test_the_summary_says_what_took_long():
+    begin = time.perf_counter() - 20
+    findings = [Finding("import", "ok", ""), Finding("scene embeddings of 60 s", "ok", "", seconds=12.0)]
+    assert describe(findings, "m", begin).endswith("in 20 s, of which 12 s for scene embeddings of 60 s.")
+    assert describe(findings[:1], "m", begin).endswith("0 faults, in 20 s.")
 
 
 def test_a_module_that_is_not_there():

@@ -2,8 +2,8 @@
 
 Each module here imports the original code of one encoder when its model is loaded. The environments are in
 `envs/hear_*.yaml`, whose heads say how each is made; `worker.py` imports these files under their Python, where Earmark
-is not installed. So they use nothing of Earmark but this file and its errors, and nothing newer than Python 3.8. The
-original code was not run with its public weights; the tests use small packages with the same calls.
+is not installed. So they use nothing of Earmark but this file and its errors, and nothing newer than Python 3.8. None
+was run with its public weights; each file says what was run.
 """
 
 from __future__ import annotations

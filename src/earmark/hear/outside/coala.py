@@ -2,8 +2,8 @@
 
 Runs in the environment of envs/hear_coala.yaml, beside a clone of the original code. Sources: Favory et al. 2020 (arXiv
 2006.08386); rate, spectrogram, zeros up to 10 s and frames of 96 columns as in its utils.py and encode.py, model
-`dual_ae_c`, and the scaler that the authors of BYOL-A mended (EVAR, evar/ar_coala.py). Not run with the public weights;
-tested with files of the same calls.
+`dual_ae_c`, and the scaler that the authors of BYOL-A mended (EVAR, evar/ar_coala.py). The original code was run
+with random weights and its own scaler, and not with the public ones; the tests use files of the same calls.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Runs in the environment of envs/hear_esresnext.yaml, beside a clone of the original code. Sources: Guzhov et al. 2021
 (arXiv 2104.11587); constants of its AudioSet model, input on the scale of int16 and the layer before the classifier as
-the authors of BYOL-A took them (EVAR, evar/ar_esresnext_fbsp.py). Not run with the public weights; tested with files of
-the same calls.
+the authors of BYOL-A took them (EVAR, evar/ar_esresnext_fbsp.py). The original code was run with random weights,
+beside a stand-in for torchvision, and not with the public ones; the tests use files of the same calls.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 Runs in the environment of envs/hear_openl3.yaml. Sources: Cramer et al. 2019; its torch port, which the authors of
 BYOL-A evaluated with its own defaults (EVAR, evar/ar_openl3.py): windows of 1 s every 0.1 s, the first centred on the
-clip's start. Not run with the public weights; tested with a package of the same calls.
+clip's start. torchopenl3 was run with random weights, on torch 2.13, and not with the public ones; the tests use a
+package of the same calls.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """TRILL's layer 19 as a HEAR module: 12,288 dimensions a frame, 16 kHz, TensorFlow Hub.
 
 Runs in the environment of envs/hear_trill.yaml. Sources: Shor et al. 2020 (arXiv 2002.12764); version 2 and the output
-`layer19` as the authors of BYOL-A took them (EVAR, config/trill.yaml). Not run with the public weights; tested with
-packages of the same calls.
+`layer19` as the authors of BYOL-A took them (EVAR, config/trill.yaml). Neither TensorFlow nor the public model was run;
+the tests use packages of the same calls.
 """
 
 from __future__ import annotations
