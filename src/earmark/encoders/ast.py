@@ -181,7 +181,8 @@ def kaldi_filter_banks(audio: torch.Tensor) -> torch.Tensor:
     frames = frames - frames.mean(dim=2, keepdim=True)
     earlier = torch.cat([frames[..., :1], frames[..., :-1]], dim=2)
     window = torch.hann_window(WINDOW, periodic=False, dtype=audio.dtype, device=audio.device)
-    power = torch.fft.rfft((frames - PREEMPHASIS * earlier) * window, n=N_FFT).abs().square()
+    spectrum = torch.fft.rfft((frames - PREEMPHASIS * earlier) * window, n=N_FFT)
+    power = torch.view_as_real(spectrum).square().sum(dim=3)  # [batch, frames, 1 + n_fft // 2]
     bands, _ = torchaudio.compliance.kaldi.get_mel_banks(MELS, N_FFT, 16000.0, F_MIN, 0.0, 100.0, -500.0, 1.0)
     bands = functional.pad(bands, (0, 1)).to(power)  # [mels, 1 + n_fft // 2]: none reaches half the rate
     return (power @ bands.T).clamp(min=math.ldexp(1.0, -23)).log().transpose(1, 2)

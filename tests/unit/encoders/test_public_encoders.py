@@ -15,7 +15,8 @@ from earmark.encoders import count_parameters, load_encoder
 from earmark.encoders.ast import fit_positions, kaldi_filter_banks
 from earmark.encoders.hear import encoder_input
 from earmark.errors import CheckpointError, ConfigError
-from earmark.public_weights.provide import fit_tensors
+from earmark.files import read_yaml
+from earmark.public_weights.provide import fit_tensors, provide_weights
 from earmark.public_weights.read import read_tensors
 
 # Parameters counted by hand from the layers, dimensions and millions as printed by Niizumi et al. 2023, Table III.
@@ -110,6 +111,16 @@ def test_transformers_is_imported_only_for_its_encoders():
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert found == ["False", "True"]
+
+
+@pytest.mark.parametrize("slug", FULL)
+def test_random_weights_follow_the_seed_and_are_read_again(tmp_path, slug):
+    files = [tmp_path / f"{number}.safetensors" for number in range(2)]
+    for file in files:
+        provide_weights(slug, SMALL[slug], None, 5, file, tmp_path / "card.yaml", "code", "mini")
+    first, second = (load_encoder(slug, file, **SMALL[slug]).state_dict() for file in files)
+    assert first and all(torch.equal(first[name], second[name]) for name in first)
+    assert read_yaml(tmp_path / "card.yaml")["weights"] == {"origin": "random", "seed": 5}
 
 
 @pytest.mark.parametrize("slug", FULL)
