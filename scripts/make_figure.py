@@ -9,7 +9,11 @@ log_to(snakemake.log[0])
 make_figure(
     spec=snakemake.params.figure,
     tables=[Path(path) for path in snakemake.input.tables],
+    published=[Path(path) for path in snakemake.input.published],
     histories=[Path(path) for path in snakemake.input.histories],
+    cards=[Path(path) for path in snakemake.input.cards],
+    store=[Path(path) for path in snakemake.input.store],
+    definition=snakemake.params.definition,
     tasks=snakemake.params.tasks,
     representations=snakemake.params.representations,
     label=snakemake.params.label,

@@ -5,7 +5,10 @@ rule make_figure:
     """Draw one figure."""
     input:
         tables=tables_of_figure,
+        published=published_of_figure,
         histories=histories_of_figure,
+        cards=cards_of_figure,
+        store=store_of_figure,
     output:
         pdf="results/{scale}/figures/{study}/{figure}.pdf",
         png=report(
@@ -26,9 +29,10 @@ rule make_figure:
         runtime=10,
     params:
         figure=figure_of,
+        definition=definition_of_figure,
         tasks=tasks_of_study,
         representations=representations_of_study,
         label=CONFIG.scale["label"],
-        code=code("earmark.figures"),
+        code=code_of_figure,
     script:
         "../../scripts/make_figure.py"

@@ -1,13 +1,40 @@
-"""Figures of studies, drawn by code into a pdf and a png."""
+"""Figures of studies, drawn by code into a pdf and a png.
 
+Each kind of figure is a module here with `draw(spec, inputs)`.
+"""
+
+import importlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from earmark.errors import ConfigError
 from earmark.files import atomic_path
 
-KINDS = ("approach", "modes", "learning")
+KINDS = (
+    "approach", "modes", "learning", "scenario", "systems", "augmentation", "views", "crop", "correlation", "cost",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a figure may read; empty where its kind reads none of it.
+
+    `tables`: tidy tables; `published`: files of published cells; `histories`: files <representation>/history.csv;
+    `cards`: files <representation>/<data set>/<view>/card.yaml of embeddings; `store`: clips.parquet and
+    audio_16k.arrow of a data set; `definition`: encoder, encoder_options, frontend and protocol of a pre-training as
+    the paper defines it; `tasks`, `representations`: {slug: printed name}.
+    """
+
+    tables: Sequence[Path] = ()
+    published: Sequence[Path] = ()
+    histories: Sequence[Path] = ()
+    cards: Sequence[Path] = ()
+    store: Sequence[Path] = ()
+    definition: Mapping[str, Any] | None = None
+    tasks: Mapping[str, str] | None = None
+    representations: Mapping[str, str] | None = None
 
 
 def make_figure(
@@ -20,34 +47,26 @@ def make_figure(
     label: str | None,
     pdf: Path,
     png: Path,
+    published: Sequence[Path] = (),
+    cards: Sequence[Path] = (),
+    store: Sequence[Path] = (),
+    definition: Mapping[str, Any] | None = None,
 ) -> None:
     """Draw one figure of a study; equal input gives equal files.
 
-    `spec`: the figure's entry in the study; its `kind` is approach (a diagram), modes (scores of a tidy
-    table, the first of `tables`) or learning (`histories`: files <representation>/history.csv). `tasks` and
-    `representations` give the printed names. `label`: the line that everything made at a scale carries.
-    Raises ConfigError for an unknown kind.
+    `spec`: the figure's entry in the study; its `kind` names the module here that draws it. `tasks` and
+    `representations` give the printed names; for the other inputs see `Inputs`. `label`: the line that everything made
+    at a scale carries. Raises ConfigError for an unknown kind.
     """
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    if spec["kind"] == "approach":
-        from earmark.figures.approach import draw_approach
-
-        figure = draw_approach(spec)
-    elif spec["kind"] == "modes":
-        from earmark.figures.modes import draw_modes
-        from earmark.tables import read_cells
-
-        figure = draw_modes(read_cells(tables[0]), _names(tasks), _names(representations))
-    elif spec["kind"] == "learning":
-        from earmark.figures.learning import draw_learning
-
-        figure = draw_learning(histories, spec, _names(representations))
-    else:
+    if spec["kind"] not in KINDS:
         raise ConfigError(f"a figure is of kind {spec['kind']!r}; wanted one of {', '.join(KINDS)}")
+    inputs = Inputs(tables, published, histories, cards, store, definition, _names(tasks), _names(representations))
+    figure = importlib.import_module(f"{__name__}.{spec['kind']}").draw(spec, inputs)
     if label:
         figure.text(0.5, 0.995, label, ha="center", va="top", fontsize=9, fontweight="bold", color="#8a6100")
     try:

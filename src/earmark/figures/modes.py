@@ -1,15 +1,24 @@
 """Scores per task and mode: measured bars, published diamonds, chance marks."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 import seaborn
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from earmark.figures import Inputs
+from earmark.tables import read_cells
+
 MODE_NAMES = {"scratch": "Scratch", "frozen": "Frozen", "finetune": "Finetuned"}
 PALETTE = {"scratch": "#8da0cb", "frozen": "#66c2a5", "finetune": "#fc8d62"}
 BAR_WIDTH = 0.8
+
+
+def draw(spec: Mapping[str, Any], inputs: Inputs) -> Figure:
+    """Draw the first of the tidy tables."""
+    return draw_modes(read_cells(inputs.tables[0]), inputs.tasks or {}, inputs.representations or {})
 
 
 def draw_modes(cells: pd.DataFrame, tasks: Mapping[str, str], representations: Mapping[str, str]) -> Figure:
