@@ -290,7 +290,7 @@ def cards_of_figure(wildcards):
     tasks = CONFIG.studies[wildcards.study]["tasks"]
     runs = table_runs(CONFIG, wildcards.study, figure_of(wildcards)["table"])
     embedded = [(run.representation, tasks[run.task]) for run in runs]
-    folders = [f"{name}/{task['dataset']}/{view_of_task(task)}" for name, task in embedded]
+    folders = [f"{name}/{task['dataset']}/{CONFIG.view(task)}" for name, task in embedded]
     return [f"{RESULTS}/embeddings/{folder}/card.yaml" for folder in dict.fromkeys(folders)]
 
 
