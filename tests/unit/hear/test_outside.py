@@ -378,7 +378,7 @@ def test_original_code_that_is_not_there_is_told(work, monkeypatch, module, mess
 
 def test_an_environment_that_lacks_the_package_is_told(work):
     with pytest.raises(EncoderError, match=r"load_model\(\) raised EncoderError: there is no .*src/coala"):
-        load_hear_encoder("earmark.hear.outside.coala", python=sys.executable, device="cpu")
+        load_hear_encoder("earmark.hear.outside.coala", device="cpu")
 
 
 def test_files_need_no_new_python_and_nothing_of_earmark_but_errors():
