@@ -16,8 +16,15 @@ class Run(NamedTuple):
 
 
 def table_runs(config: Config, study: str, table: str) -> list[Run]:
-    """List the runs whose scores a table shows and this run of the workflow makes."""
-    return [run for run in _asked_runs(config, study, table) if config.left_out(study, *run) is None]
+    """List the runs whose scores a table shows and this run of the workflow makes.
+
+    An average of which one run is left out will be a dash, so none is made for its sake.
+    """
+    runs: dict[Run, None] = {}
+    for asked in _asked_cells(config, study, table):
+        if all(config.left_out(study, *run) is None for run in asked):
+            runs |= dict.fromkeys(asked)
+    return list(runs)
 
 
 def table_left_out(config: Config, study: str, table: str) -> dict[str, str]:
@@ -191,21 +198,24 @@ def _upstream_lines(config: Config, study: str, table: str) -> list[Mapping[str,
 
 
 def _asked_runs(config: Config, study: str, table: str) -> list[Run]:
-    """List the runs that the cells of a table stand for; an average needs those of all its tasks."""
+    return list(dict.fromkeys(run for asked in _asked_cells(config, study, table) for run in asked))
+
+
+def _asked_cells(config: Config, study: str, table: str) -> list[list[Run]]:
+    """List the runs of each cell that shows scores: one, or those of all tasks where it holds averages."""
     spec, representations = config.studies[study]["tables"][table], config.studies[study]["representations"]
     if spec["measured"]["from"] != "scores":
         return []
-    runs: dict[Run, None] = {}
+    found = []
     for cell, line, head in _cells(spec):
         task, name, mode = (cell_role(spec, cell, role) for role in ("task", "representation", "mode"))
         if "describe" in head:
             continue
         parts = averaged_parts(spec, line, head, name)
         tasks, names = ([task], [name]) if parts is None else (spec["measured"]["average"], [*parts[0], *parts[1]])
-        for asked in names:
-            if mode in representations.get(asked, {}).get("modes", ()):
-                runs |= dict.fromkeys(Run(task, asked, mode) for task in tasks)
-    return list(runs)
+        if all(mode in representations.get(asked, {}).get("modes", ()) for asked in names):
+            found.append([Run(task, asked, mode) for asked in names for task in tasks])
+    return found
 
 
 def _described_cells(spec: Mapping[str, Any]) -> Iterator[tuple[dict[str, str], Mapping, Mapping]]:

@@ -1,27 +1,27 @@
 """Averages over several tasks, and their sums and differences: trial by trial first, then mean and interval."""
 
+import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from earmark.tables.measure import RUN_COLUMNS, SEPARATOR, measure_scores, trial_means
+from earmark.tables.measure import RUN_COLUMNS, SEPARATOR
 
 
 def measure_averages(
-    runs: Mapping[tuple[str, str, str], pd.DataFrame],
-    metrics: Mapping[str, str],
+    measure: Callable[[str, str], tuple[Mapping[str, Any], pd.Series] | None],
+    tasks: Sequence[str],
     plus: Sequence[str],
     minus: Sequence[str],
-    mode: str,
 ) -> tuple[dict[str, Any], list[tuple[str, str]]]:
     """Add the averages of the representations `plus` and take away those of `minus`.
 
-    `runs`: {(task, representation, mode): rows of scores}; `metrics`: {task: metric} of the tasks of an average, in
-    percent. An average is the unweighted mean over all tasks, taken for each trial (seed) by itself; `interval` is
-    Student's over the trials that all parts have, `standard_error` joins those of the tasks (trials and clips). Chance
-    is that of a single average.
+    `measure(task, representation)` gives the fields of that cell, in percent, and its trials by seed, or None where it
+    was not run. An average is the unweighted mean over all `tasks`, taken for each trial (seed) by itself; `interval`
+    is Student's over the trials that all parts have, `standard_error` joins those of the tasks (trials and clips).
+    Chance is that of a single average.
 
     Returns the fields of a cell and what is missing as (task, representation): with anything missing there are no
     fields, never a mean over fewer tasks.
@@ -29,14 +29,12 @@ def measure_averages(
     from earmark.metrics import student_interval
 
     found, trials, missing = {}, {}, []
-    for name in dict.fromkeys((*plus, *minus)):
-        for task, metric in metrics.items():
-            rows = runs.get((task, name, mode))
-            fields = {} if rows is None else measure_scores(rows, metric, "up")
-            if not fields:
-                missing.append((task, name))
-                continue
-            found[task, name], trials[task, name] = fields, trial_means(rows, metric)
+    for key in itertools.product(tasks, dict.fromkeys((*plus, *minus))):
+        measured = measure(*key)
+        if measured is None:
+            missing.append(key)
+        else:
+            found[key], trials[key] = measured
     if missing:
         return {}, missing
     table = pd.DataFrame(trials)
@@ -45,7 +43,7 @@ def measure_averages(
         return {"note": "the tasks have no trial in common"}, []
     values = sum(sign * seeds.xs(name, axis=1, level=1).mean(axis=1) for name, sign in _signed(plus, minus))
     mean, interval = student_interval(values)
-    error = _joined_error(found, metrics, plus, minus)
+    error = _joined_error(found, tasks, plus, minus)
     fields = {
         "measured": mean,
         "spread": float(values.std(ddof=1)) if len(values) > 1 else None,
@@ -56,7 +54,7 @@ def measure_averages(
         **_joined_columns(found.values()),
     }
     if len(plus) == 1 and not minus and all("chance" in cell for cell in found.values()):
-        chance = sum(cell["chance"] for cell in found.values()) / len(metrics)
+        chance = sum(cell["chance"] for cell in found.values()) / len(tasks)
         fields |= {"chance": chance, "above_chance_se": (mean - chance) / error if error else None}
     return fields, []
 
@@ -83,12 +81,12 @@ def _signed(plus: Sequence[str], minus: Sequence[str]) -> list[tuple[str, int]]:
     return [*((name, 1) for name in plus), *((name, -1) for name in minus)]
 
 
-def _joined_error(found: Mapping, metrics: Mapping, plus: Sequence[str], minus: Sequence[str]) -> float | None:
+def _joined_error(found: Mapping, tasks: Sequence[str], plus: Sequence[str], minus: Sequence[str]) -> float | None:
     """Join the standard errors of tasks that are tested apart; None where one is unknown."""
-    errors = [found[task, name]["standard_error"] for name, _ in _signed(plus, minus) for task in metrics]
+    errors = [found[task, name]["standard_error"] for name, _ in _signed(plus, minus) for task in tasks]
     if any(error is None for error in errors):
         return None
-    return math.sqrt(sum(error**2 for error in errors)) / len(metrics)
+    return math.sqrt(sum(error**2 for error in errors)) / len(tasks)
 
 
 def _joined_columns(cells) -> dict[str, Any]:

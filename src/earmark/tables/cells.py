@@ -17,6 +17,7 @@ from earmark.tables.measure import (
     read_counts,
     read_scores,
     scale_fields,
+    trial_means,
 )
 from earmark.tables.roles import KEY, averaged_parts, cell_key, cell_role, is_own
 
@@ -121,6 +122,7 @@ class _Source:
         self.tasks = tasks
         self.not_run = not_run
         self.runs = dict(list(read_scores(scores).groupby(["task", "representation", "mode"])))
+        self.averaged: dict[tuple[str, str, str], tuple[dict[str, Any], pd.Series] | None] = {}
         self.cards = {Path(path).parent.name: read_yaml(path) for path in cards}
         self.counts = read_counts(counts)
         self.described = read_descriptions(table, descriptions)
@@ -133,7 +135,7 @@ class _Source:
             return self._describe(cell, head)
         parts = averaged_parts(self.spec, line, head, representation)
         if parts is not None:
-            return self._average(*parts, representation, mode)
+            return self._average(line, *parts, representation, mode)
         metric = self.tasks.get(task, {}).get("metric", cell["metric"])
         if self.kind == "counts":
             name = "upstream" if cell["row_group"] == "upstream" else task
@@ -155,17 +157,31 @@ class _Source:
         number = pd.to_numeric(value, errors="coerce") if "text_cell" not in cell["flags"].split(";") else float("nan")
         return {"measured": value if pd.isna(number) else float(number), "note": ""}
 
-    def _average(self, plus: list[str], minus: list[str], representation: str, mode: str) -> dict[str, Any]:
-        metrics = {task: self.tasks[task]["metric"] for task in self.spec["measured"]["average"]}
-        found, missing = measure_averages(self.runs, metrics, plus, minus, mode)
+    def _average(
+        self, line: Mapping, plus: list[str], minus: list[str], representation: str, mode: str
+    ) -> dict[str, Any]:
+        tasks = self.spec["measured"]["average"]
+        found, missing = measure_averages(lambda task, name: self._trials(task, name, mode), tasks, plus, minus)
         if missing:
             reasons = {
                 (task, name): reason_not_run(self.not_run, self.kind, task, name, mode) for task, name in missing
             }
-            return {"note": explain_missing(reasons, len(metrics), representation)}
-        if minus or any(head["column"] in metrics for head in self.spec["heads"]):
+            told = {key: reason for key, reason in reasons.items() if reason != NOT_MADE[self.kind]}
+            return {"note": explain_missing(told or reasons, len(tasks), representation)}
+        if minus or any(head["column"] in tasks for head in self.spec["heads"]):
             found.pop("seconds", None)  # other cells of the table hold the time of these runs
+        if "derive" in line:
+            found = {key: value for key, value in found.items() if key not in ("chance", "above_chance_se")}
         return found
+
+    def _trials(self, task: str, representation: str, mode: str) -> tuple[dict[str, Any], pd.Series] | None:
+        """Return the fields of one task of an average and its trials, computed once; None where it was not run."""
+        key = (task, representation, mode)
+        if key not in self.averaged:
+            rows, metric = self.runs.get(key), self.tasks[task]["metric"]
+            found = {} if rows is None else measure_scores(rows, metric, "up")
+            self.averaged[key] = (found, trial_means(rows, metric)) if found else None
+        return self.averaged[key]
 
 
 def read_descriptions(table: str, paths: Sequence[Path]) -> dict[tuple[str, ...], tuple[str, str]]:

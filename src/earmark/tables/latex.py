@@ -46,7 +46,7 @@ def to_latex(grid: Grid) -> str:
         rf"\label{{tab:{grid.slug}}}",
         r"\medskip",
         r"\setlength{\tabcolsep}{4pt}",
-        *([r"\resizebox*{!}{0.85\textheight}{%"] if len(grid.lines) > LONGEST else []),
+        *([r"\resizebox*{!}{0.75\textheight}{%"] if len(grid.lines) > LONGEST else []),
         r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
         rf"\begin{{tabular}}{{l{'r' * (grid.n_columns - 1)}}}",
         r"\toprule",

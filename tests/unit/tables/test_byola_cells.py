@@ -62,7 +62,7 @@ def test_an_average_is_the_unweighted_mean_of_nine_tasks_seed_by_seed(byola_tabl
 
 def test_the_average_of_a_table_is_that_of_its_own_cells(byola_tables):
     cells = cells_of(byola_tables, "table4")
-    row = cells.xs("byol_a").loc[NINE, "measured"].astype(float)
+    row = cells.xs("byol_a").loc[[*NINE], "measured"].astype(float)
     assert cells.loc[("byol_a", "average"), "measured"] == pytest.approx(row.mean())
     assert pd.isna(cells.loc[("byol_a", "average"), "seconds"])  # the cells of the tasks hold them
 
@@ -108,6 +108,12 @@ def test_an_average_with_a_missing_task_is_a_dash_with_the_reason(tmp_path, byol
         assert cell["status"] == "not_run" and pd.isna(cell["measured"])
         assert cell["note"] == "no average of 9 tasks, gtzan missing (data set gtzan (gated) is not here)"
     assert (cells["status"] == "not_run").sum() == 2
+
+
+def test_a_known_reason_is_told_before_those_that_follow_from_it(tmp_path):
+    folder = build_byola(tmp_path, "table13", [], not_run={"voxceleb1/*/*": "data set voxceleb1 is not here"})
+    notes = read_cells(folder / "table13.csv").query("column == 'average'")["note"]
+    assert set(notes) == {"no average of 9 tasks, voxceleb1 missing (data set voxceleb1 is not here)"}
 
 
 def test_a_difference_without_a_base_names_the_base(tmp_path, byola_scores):
@@ -167,6 +173,7 @@ def test_table_14_is_derived_from_the_measured_tables_as_printed(byola_tables):
     back = cells_of(byola_tables, "table11").loc["byol_a_random", "difference"]
     assert trained["measured"] == pytest.approx(-back["measured"])
     assert len(cells) == len(DERIVED) + 2
+    assert cells["chance"].isna().all()
     assert "+61.7" in (byola_tables["table14"] / "table14.md").read_text()
 
 
