@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from byola_results import (
+from byola_figure_results import (
     STUDY,
     definition,
     study,
