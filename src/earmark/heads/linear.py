@@ -404,7 +404,7 @@ def further_scores(
 
     `scores`, `predictions`: as `score_runs` writes them; `subsets`: {name of the metric: columns of the classes}, of
     the same head. The rows are those of the run with metric, value, chance and skipped classes replaced, without a
-    value of the last epoch.
+    value of the last epoch. A subset of which no class has a positive test clip has no value.
     """
     everything = np.arange(len(data.classes))
     wanted = [(name, name, everything) for name in task.get("further_metrics", ())]
@@ -418,10 +418,13 @@ def further_scores(
             test, train, values = data.targets[split.test], data.targets[split.train], predicted
             if test.ndim == 2:
                 test, train, values = test[:, columns], train[:, columns], values[:, columns]
+            is_defined = bool(test.any()) or test.ndim == 1
+            if not is_defined:
+                LOGGER.warning("%s has no value: none of its %d classes has a positive test clip", name, len(columns))
             changed = {
                 "metric": name,
-                "value": evaluate(metric, test, values),
-                "chance": chance_level(metric, train, test, len(columns)),
+                "value": evaluate(metric, test, values) if is_defined else np.nan,
+                "chance": chance_level(metric, train, test, len(columns)) if is_defined else np.nan,
                 "last_epoch_value": np.nan,
                 "n_classes_skipped": skipped_classes(test, len(columns)),
             }
