@@ -14,6 +14,8 @@ from earmark.heads._linear_data import (
     draw_validation,
     read_embeddings,
 )
+from earmark.heads.linear import further_scores
+from earmark.tasks import Split, TaskData
 
 CLASSES = ("bark", "bell", "hum")
 
@@ -133,3 +135,15 @@ def test_array_that_does_not_fit_its_index_or_the_clips_is_refused(array):
     np.save(array, np.zeros((3, 3), dtype=np.float32))
     with pytest.raises(StoreError, match=r"float32 \(3, 3\), its index 4 lines"):
         read_embeddings(array, list("abc"))
+
+
+def test_a_subset_without_a_positive_test_clip_has_no_value_and_stops_nothing():
+    targets = np.array([[1, 0, 1], [0, 1, 1], [1, 0, 0], [0, 0, 1]], dtype=np.float32)
+    split = Split(0, np.array([0, 1]), np.array([0]), np.array([2, 3]))
+    data = TaskData(("a", "b", "c"), "multi", targets, (split,))
+    scores = pd.DataFrame({"seed": [42], "fold": [0], "metric": ["map"], "value": [1.0]})
+    predictions = pd.DataFrame({"seed": 42, "fold": 0, "scores": [[0.9, 0.5, 0.1], [0.2, 0.4, 0.8]]})
+    subsets = {"map_kept": np.array([0, 2]), "map_absent": np.array([1])}
+    found = further_scores(scores, predictions, data, {}, subsets).set_index("metric")
+    assert found.loc["map_kept", "value"] == 100.0
+    assert np.isnan(found.loc["map_absent", "value"]) and found.loc["map_absent", "n_classes_skipped"] == 1
