@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Annotation
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from matplotlib.transforms import Bbox
 
 from earmark.figures import Inputs
@@ -157,6 +158,9 @@ def _draw_panel(axes: Axes, points: pd.DataFrame, x: str, y: str, families: Mapp
         axes.set(xticks=[], yticks=[])
         return
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _place: f"{value:,g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.margins(x=0.16, y=0.12)
     axes.tick_params(labelsize=SMALL, length=2.5)
     axes.grid(color="#e4e4e4", lw=0.6)
