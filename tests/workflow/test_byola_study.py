@@ -151,7 +151,7 @@ def test_another_own_encoder_runs_itself_and_nothing_else(finished):
         ({"vggish": {"name": "Mine", "hear_module": "small_hear_module"}}, ["vggish", "Choose another"]),
         (
             {"mine": {"name": "Mine", "hear_module": "small_hear_module", "pooling": "median"}},
-            ["representations.mine", "median", "mean_max"],
+            ["representations.mine.pooling", "median", "mean"],
         ),
     ],
     ids=["key", "module", "taken", "pooling"],

@@ -43,5 +43,5 @@ def test_every_working_rule_says_what_it_needs():
     for path in (ROOT / "workflow" / "rules").glob("*.smk"):
         for text in path.read_text().split("\nrule ")[1:]:
             if "script:" in text and "localrule" not in text:
-                for directive in ("log:", "benchmark:", "conda:", "resources:", "code=code("):
+                for directive in ("log:", "benchmark:", "conda:", "resources:", "code=code"):
                     assert directive in text, f"{path.name}: rule {text.split(':')[0]} lacks {directive}"
