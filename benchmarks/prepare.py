@@ -11,6 +11,7 @@ how quiet it was.
 
 import argparse
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Callable
@@ -102,6 +103,7 @@ def resample_slowly(path: Path) -> None:
 def run_prepare(folder: Path, cores: int) -> None:
     """Prepare the same files as a data set."""
     data = folder / "data"
+    shutil.rmtree(data, ignore_errors=True)
     collect_archives("demo", SPEC, [folder / "archives"], data / "archives.csv", verify=False)
     outputs = [data / name for name in ("clips.parquet", "audio_16k.arrow", "ledger.csv")]
     prepare.prepare_dataset("demo", SPEC, data / "archives.csv", *outputs, workers=cores)

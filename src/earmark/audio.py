@@ -1,7 +1,9 @@
 """Decode recordings: libsndfile, mono, 16 kHz through soxr, int16; every change and every fault is named."""
 
 import io
+import os
 import re
+import stat
 import struct
 import threading
 from dataclasses import dataclass
@@ -49,9 +51,7 @@ def read_recording(source: str | Path | bytes) -> Recording:
     unreadable (no sound file, or fewer frames than its header says); not_finite (NaN or infinite samples).
     """
     is_file = not isinstance(source, bytes)
-    if is_file and not Path(source).is_file():
-        raise RecordingFault("missing", "no such file")
-    size = Path(source).stat().st_size if is_file else len(source)
+    size = _file_size(source) if is_file else len(source)
     if size == 0:
         raise RecordingFault("empty", "0 bytes")
     try:
@@ -65,6 +65,16 @@ def read_recording(source: str | Path | bytes) -> Recording:
         with Path(source).open("rb") if is_file else io.BytesIO(source) as file:
             _check_wav_length(file, size)
     return Recording(samples, changes)
+
+
+def _file_size(path: str | Path) -> int:
+    try:
+        found = os.stat(path)  # noqa: PTH116 - called for every clip
+    except FileNotFoundError:
+        found = None
+    if found is None or not stat.S_ISREG(found.st_mode):
+        raise RecordingFault("missing", "no such file")
+    return found.st_size
 
 
 def _decode(sound: soundfile.SoundFile) -> tuple[np.ndarray, tuple[tuple[str, str], ...]]:

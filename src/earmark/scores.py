@@ -62,23 +62,27 @@ def score_runs(
     if data.label_type not in METRICS[metric].label_types:
         raise ProtocolError(f"metric {metric} is not defined for {data.label_type}-label tasks")
     done = []
-    for seed in seeds:
-        for split in data.splits:
-            name = f"seed{seed}_fold{split.fold}"
-            digest = config_digest([settings, provenance["code"], provenance["inputs"], seed, split.fold])
-            done.append(runs / f"{name}.parquet")
-            if is_finished(done[-1], digest):
-                LOGGER.info("%s is finished already", name)
-                continue
-            LOGGER.info("%s: %d clips to train on, %d to test", name, len(split.train), len(split.test))
-            outcome = run(seed, split, runs / f"{name}.work", digest)
-            row = {**names, **_row(outcome, data, split, metric), "seed": seed, "fold": split.fold}
-            row |= {"threads": threads, "protocol_digest": config_digest(settings), "run_digest": digest}
-            row |= {"peak_memory_mb": peak_memory_mb(), **provenance_columns(provenance)}
-            _write(runs / f"{name}_predictions.parquet", _predictions(outcome, data, split, clip_ids, seed))
-            _write(done[-1], pd.DataFrame([row]))
+    for seed, split in order_runs(seeds, data.splits):
+        name = f"seed{seed}_fold{split.fold}"
+        digest = config_digest([settings, provenance["code"], provenance["inputs"], seed, split.fold])
+        done.append(runs / f"{name}.parquet")
+        if is_finished(done[-1], digest):
+            LOGGER.info("%s is finished already", name)
+            continue
+        LOGGER.info("%s: %d clips to train on, %d to test", name, len(split.train), len(split.test))
+        outcome = run(seed, split, runs / f"{name}.work", digest)
+        row = {**names, **_row(outcome, data, split, metric), "seed": seed, "fold": split.fold}
+        row |= {"threads": threads, "protocol_digest": config_digest(settings), "run_digest": digest}
+        row |= {"peak_memory_mb": peak_memory_mb(), **provenance_columns(provenance)}
+        _write(runs / f"{name}_predictions.parquet", _predictions(outcome, data, split, clip_ids, seed))
+        _write(done[-1], pd.DataFrame([row]))
     _write(predictions, pd.concat([pd.read_parquet(_beside(path)) for path in done], ignore_index=True))
     _write(scores, pd.concat([pd.read_parquet(path) for path in done], ignore_index=True))
+
+
+def order_runs(seeds: Sequence[int], splits: Sequence[Split]) -> list[tuple[int, Split]]:
+    """List all runs: those of one split in a row, since they share its clips."""
+    return [(seed, split) for split in splits for seed in seeds]
 
 
 def is_finished(path: Path, digest: str) -> bool:

@@ -1,6 +1,8 @@
 """Write the two files of a store: audio in record batches, the index some rows at a time."""
 
+import os
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
 from pathlib import Path
 
@@ -30,22 +32,28 @@ _INDEX_SCHEMA = pa.schema(
 
 
 class AudioWriter:
-    """Collect clips into record batches of about 16 MiB, whole clips only."""
+    """Collect clips into record batches of about 16 MiB, whole clips only.
+
+    A thread has the disk take up each batch while the next one is filled, so that the file's end need not wait for all.
+    """
 
     def __init__(self, path: Path):
         self.clips = self.samples = 0
         self._waiting = np.empty(BATCH_SAMPLES, np.int16)  # one for all batches: fresh memory costs more than the copy
         self._filled = 0
-        self._file = pa.OSFile(str(path), "wb")
+        self._file = path.open("wb")
+        self._syncing = ThreadPoolExecutor(1)
+        self._synced = None
         self._writer = pa.ipc.new_file(self._file, SCHEMA)
 
     def __enter__(self):
         return self
 
     def __exit__(self, kind, error, trace):
-        with self._file, nullcontext() if kind is None else suppress(OSError):
+        with self._file, self._syncing, nullcontext() if kind is None else suppress(OSError):
             if kind is None:
                 self._flush()
+                self._check_synced()
             self._writer.close()
 
     def write(self, samples: np.ndarray) -> None:
@@ -66,6 +74,15 @@ class AudioWriter:
 
     def _write_batch(self, samples: np.ndarray) -> None:
         self._writer.write_batch(pa.record_batch([pa.array(samples, pa.int16())], schema=SCHEMA))
+        if self._synced is None or self._synced.done():
+            self._check_synced()
+            self._file.flush()
+            self._synced = self._syncing.submit(os.fdatasync, self._file.fileno())
+
+    def _check_synced(self) -> None:
+        """Raise the OSError of the last sync, if it met one: a later fsync would not tell."""
+        if self._synced is not None:
+            self._synced.result()
 
 
 def write_index(path: Path, listed: Sequence[Clip], offsets: np.ndarray, lengths: np.ndarray) -> None:

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from torch.nn import functional
-from torch.optim.adam import adam
 
 from earmark.errors import ProtocolError, TrainingError
 from earmark.training.batches import derive_seed
@@ -174,22 +173,26 @@ class _Stack:
             torch.mm(error, batch, out=gradient)
         else:
             gradient.copy_(error @ batch)
-        for place, rate in enumerate(self.learning_rates):
-            # One call a head, since a call has one learning rate.
-            adam(
-                [self.weight[place]],
-                [self.gradient[place]],
-                [self.mean[place]],
-                [self.square[place]],
+        self.steps += 1
+        tensors = (self.weight, self.gradient, self.mean, self.square, self.steps)
+        for rate, (weight, found, mean, square, steps) in zip(
+            self.learning_rates, zip(*(tensor.unbind() for tensor in tensors), strict=True), strict=True
+        ):
+            # The kernel of torch.optim.Adam, one call a head, since a call has one learning rate. What torch does
+            # around it in Python would take longer than the kernel.
+            torch._fused_adam_(
+                [weight],
+                [found],
+                [mean],
+                [square],
                 [],
-                [self.steps[place]],
-                fused=True,
-                amsgrad=False,
+                [steps],
+                lr=rate,
                 beta1=BETA1,
                 beta2=BETA2,
-                lr=rate,
                 weight_decay=L2,
                 eps=EPSILON,
+                amsgrad=False,
                 maximize=False,
             )
 

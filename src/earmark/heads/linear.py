@@ -29,7 +29,7 @@ from earmark.heads._linear_heads import Head, Score, train_heads
 from earmark.logs import LOGGER
 from earmark.metrics import METRICS, Metric, chance_level, class_columns, evaluate, skipped_classes
 from earmark.provenance import config_digest, inputs_digest
-from earmark.scores import Outcome, score_runs
+from earmark.scores import Outcome, order_runs, score_runs
 from earmark.tasks import Split, TaskData, resolve_task
 from earmark.training.batches import derive_seed
 from earmark.training.loop import describe_device
@@ -177,9 +177,8 @@ def train_linear_probe(
         "precision": precision,
     }
     collected = runs / "scores.parquet"
-    order = [(seed, split) for seed in seeds for split in data.splits]
     workers = threads or 1 if probe.device.type == "cpu" else 1
-    with RunsAhead(probe.fit, order, threads or 1, workers) as ahead:
+    with RunsAhead(probe.fit, order_runs(seeds, data.splits), threads or 1, workers) as ahead:
         score_runs(
             run,
             data,

@@ -54,7 +54,7 @@ def run(tmp_path, monkeypatch):
 
 def test_learns_and_writes_one_row_per_seed_and_fold(run, tmp_path):
     rows = run()
-    assert list(zip(rows["seed"], rows["fold"], strict=True)) == [(42, 1), (42, 2), (43, 1), (43, 2)]
+    assert list(zip(rows["seed"], rows["fold"], strict=True)) == [(42, 1), (43, 1), (42, 2), (43, 2)]
     assert rows["value"].mean() > 60
     assert (rows["chance"] < 40).all()
     assert set(rows["n"]) == {15} and set(rows["n_train"]) == {15}
@@ -93,7 +93,7 @@ def test_work_before_a_failure_is_kept(run, tmp_path, monkeypatch):
     with pytest.raises(TrainingError):
         run()
     assert not (tmp_path / "scratch.parquet").exists()
-    assert (tmp_path / "scratch" / "runs" / "seed42_fold2.parquet").is_file()
+    assert (tmp_path / "scratch" / "runs" / "seed42_fold1.parquet").is_file()
 
 
 def test_same_seed_gives_the_same_scores(run, tmp_path):
