@@ -26,9 +26,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     check.add_argument("--python", default=sys.executable, help="the Python of the module's own environment")
     check.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
     check.add_argument("--threads", type=int, help="threads of torch")
+    watch = commands.add_parser("watch", help="show which jobs run, how far they are, hours used and left")
+    watch.add_argument("--scale", help="whose results to look at; that of config.yaml unless given")
+    watch.add_argument("--interval", type=_seconds, default=5.0, help="seconds between two looks (default: 5)")
+    watch.add_argument("--once", action="store_true", help="look once and end")
+    watch.add_argument("--directory", type=Path, default=Path(), help="where Snakemake runs; here unless given")
     given = parser.parse_args(arguments)
     try:
-        return _check_encoder(given)
+        return _watch(given) if given.command == "watch" else _check_encoder(given)
     except EarmarkError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return USAGE
@@ -59,6 +64,24 @@ def _check_encoder(given: argparse.Namespace) -> int:
         print(f"Did you mean {near[0]!r}?")
     print(f"\n{describe(findings, given.module, begin)}")
     return int(any(finding.status == "fault" for finding in findings))
+
+
+def _watch(given: argparse.Namespace) -> int:
+    from earmark.watch import watch
+
+    try:
+        watch(given.directory.absolute(), ROOT, given.scale, given.interval, given.once)
+    except KeyboardInterrupt:  # the way to end it
+        return 0
+    return 0
+
+
+def _seconds(text: str) -> float:
+    """Read a time above 0; a word in its place is a wrong call."""
+    seconds = float(text)
+    if not seconds > 0:
+        raise argparse.ArgumentTypeError(f"found {text}, wanted seconds above 0")
+    return seconds
 
 
 def finding_lines(finding) -> list[str]:
