@@ -5,6 +5,7 @@ from pathlib import Path
 from earmark.heads.finetune import finetune_encoder
 from earmark.logs import log_to
 from earmark.provenance import record
+from earmark.scratch import near_folder
 
 log_to(snakemake.log[0])
 params, wildcards, weights = snakemake.params, snakemake.wildcards, snakemake.input.get("weights")
@@ -12,7 +13,7 @@ settings = {key: params[key] for key in ("encoder", "encoder_options", "task", "
 inputs = [snakemake.input.clips, snakemake.input.log_mel[2], *([weights] if weights else [])]
 finetune_encoder(
     clips=Path(snakemake.input.clips),
-    log_mel=Path(snakemake.input.log_mel[0]).parent,
+    log_mel=near_folder(snakemake.input.log_mel, params.scratch),
     frontend=params.frontend,
     encoder=params.encoder,
     encoder_options=params.encoder_options,

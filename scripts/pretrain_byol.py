@@ -5,12 +5,13 @@ from pathlib import Path
 from earmark.logs import log_to
 from earmark.pretraining.byol import pretrain_byol
 from earmark.provenance import record
+from earmark.scratch import near_folder
 
 log_to(snakemake.log[0])
 params = snakemake.params
 settings = {key: params[key] for key in ("encoder", "encoder_options", "frontend", "corpus", "protocol", "precision")}
 pretrain_byol(
-    store=Path(snakemake.input.clips).parent,
+    store=near_folder([snakemake.input.clips, snakemake.input.audio], params.scratch),
     frontend=params.frontend,
     encoder=params.encoder,
     encoder_options=params.encoder_options,

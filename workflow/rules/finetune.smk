@@ -35,6 +35,7 @@ rule finetune_encoder:
         accelerator=CONFIG.user["accelerator"],
         devices=CONFIG.user["devices"],
         precision=CONFIG.user["precision"],
+        scratch=scratch_dir,
         runs="results/{scale}/scores/{study}/{task}/{representation}/{mode}/runs",
         code=code("earmark.heads.finetune", "{encoder_module}"),
     script:

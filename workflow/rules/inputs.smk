@@ -26,6 +26,11 @@ def is_offline(wildcards, resources):
     return CONFIG.user["offline"]
 
 
+def scratch_dir(wildcards, resources):
+    """Say where a node's own disk is. Taking `resources` keeps the value out of what reruns a job."""
+    return CONFIG.user["scratch_dir"]
+
+
 def study_of(wildcards):
     """Name the study of a representation."""
     return study_of_representation(wildcards.representation)

@@ -36,6 +36,7 @@ rule pretrain_encoder:
         accelerator=CONFIG.user["accelerator"],
         precision=CONFIG.user["precision"],
         devices=CONFIG.user["devices"],
+        scratch=scratch_dir,
         work="results/{scale}/encoders/{representation}/checkpoints",
         code=code("earmark.pretraining.tagging", "{encoder_module}"),
     script:
@@ -74,6 +75,7 @@ rule pretrain_byol:
         accelerator=CONFIG.user["accelerator"],
         precision=CONFIG.user["precision"],
         devices=CONFIG.user["devices"],
+        scratch=scratch_dir,
         work="results/{scale}/encoders/{representation}/checkpoints",
         code=code("earmark.pretraining.byol", "{encoder_module}"),
     script:
