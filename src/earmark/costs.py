@@ -1,12 +1,17 @@
-"""What finished jobs asked for, used and wasted, rule by rule, from Snakemake's benchmark files."""
+"""What finished jobs asked for, used and wasted, by rule and by study, from Snakemake's benchmark files."""
 
+import os
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pyarrow.parquet import read_metadata
 
+from earmark.config.load import MODES
 from earmark.errors import EarmarkError
+from earmark.figures.drawing import GREY, INK, LARGE, NORMAL, SMALL, WIDTH
 from earmark.files import atomic_path, write_text
 
 NUMBERS = ("s", "max_rss", "cpu_time")
@@ -25,43 +30,79 @@ HEADINGS = {
     "cpu_hours_wasted": "wasted",
     "gpu_hours": "GPU h",
 }
+STUDY_HEADINGS = {
+    "study": "study",
+    "rule": "rule",
+    "jobs": "jobs",
+    "seconds": "seconds",
+    "hours": "hours",
+    "core_hours": "core h",
+    "cpu_hours": "CPU h used",
+    "gpu_hours": "GPU h",
+    "gb_peak": "GB peak",
+}
+SHARED = "shared"
+COLOURS = ("#1b6ca8", "#d1603d", "#5a9367", "#7a5195", "#c9a227")
 LEGEND = (
     "Hours asked are a job's time limit, used its seconds on the clock; a limit that is not used up costs nothing but"
     " the scheduler's favour. GB and CPU asked are held for as long as the job runs: wasted is what it held and did not"
-    " use. GPU hours are held, whether used or not. Asked is what a first attempt asks. Finished jobs only; `-` where"
-    " too short a job was not measured."
+    " use. Core and GPU hours are held, whether used or not. Asked is what a first attempt asks. Finished jobs only, at"
+    " their last attempt; `-` where too short a job was not measured. What serves several studies is `shared`, as is a"
+    " study that `studies` of config.yaml leaves out."
 )
 
 
 def make_costs(
-    *, benchmarks: Path, asked: Mapping[str, Mapping[str, int | None]], csv: Path, md: Path, label: str | None
+    *,
+    results: Path,
+    asked: Mapping[str, Mapping[str, int | None]],
+    homes: Mapping[str, str],
+    csv: Path,
+    by_study: Path,
+    md: Path,
+    figure: Path,
+    label: str | None,
 ) -> str:
-    """Write the table of costs as csv and Markdown, and return the Markdown.
+    """Write the tables of costs as csv and Markdown and draw them, and return the Markdown.
 
-    `benchmarks`: the folder `results/<scale>/benchmarks`, one folder or file for each rule. `asked`: for each rule
-    `mem_mb`, `runtime` (minutes), `threads` and `gpu`. Raises EarmarkError when no job has finished yet.
+    `results`: the folder `results/<scale>`, whose `benchmarks` hold one folder or file for each rule. `asked`: for each
+    of these `mem_mb`, `runtime` (minutes), `threads` and `gpu`. `homes`: {study or representation: study}. Raises
+    EarmarkError when no job has finished yet.
     """
-    costs = sum_costs(read_benchmarks(benchmarks, asked), asked)
-    csv.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(csv) as temporary:
-        costs.to_csv(temporary, index=False, float_format="%.4f")
-    text = f"{f'*{label}*{2 * chr(10)}' if label else ''}{_to_markdown(costs)}\n\n{LEGEND}"
+    jobs = read_benchmarks(results / "benchmarks", asked, homes)
+    costs, studies = sum_costs(jobs, asked), sum_studies(jobs, asked)
+    for path, table in ((csv, costs), (by_study, studies)):
+        with atomic_path(path) as temporary:
+            table.to_csv(temporary, index=False, float_format="%.4f")
+    with atomic_path(figure) as temporary:
+        draw_costs(costs, studies, label).savefig(temporary, dpi=160)
+    parts = [
+        *([f"*{label}*"] if label else []),
+        _to_markdown(costs, HEADINGS),
+        _to_markdown(studies, STUDY_HEADINGS),
+        LEGEND,
+        describe_files(results),
+    ]
+    text = "\n\n".join(parts)
     write_text(md, text + "\n")
     return text
 
 
-def read_benchmarks(folder: Path, rules: Mapping[str, Any]) -> pd.DataFrame:
-    """Read the benchmark files of finished jobs: one row a job with `rule`, `s`, `max_rss` (MB) and `cpu_time` (s).
+def read_benchmarks(folder: Path, rules: Mapping[str, Any], homes: Mapping[str, str]) -> pd.DataFrame:
+    """Read the benchmark files of finished jobs: a row a job with `rule`, `study`, `s`, `max_rss` (MB), `cpu_time` (s).
 
-    A measure that Snakemake has not taken (a job of less than its sampling interval) is missing. A file that cannot be
-    read is left out only when it is empty, as a killed job leaves it. Raises EarmarkError when there is no file.
+    `homes`: {study or representation: study}; the path `<rule>/<study or representation>/...` tells the study, and is
+    that of `shared` work otherwise. A measure that Snakemake has not taken (a job of less than its sampling interval)
+    is missing. A file that cannot be read is left out only when it is empty, as a killed job leaves it. Raises
+    EarmarkError when there is no file.
     """
     rows = []
     for path in sorted(folder.rglob("*.tsv")):
-        name = path.relative_to(folder).parts[0].removesuffix(".tsv")
+        name, *rest = path.relative_to(folder).with_suffix("").parts
         if name in rules and path.stat().st_size:
             table = pd.read_csv(path, sep="\t", na_values=["-", "NA"])
-            rows.append({"rule": name, **{key: pd.to_numeric(table[key]).iloc[-1] for key in NUMBERS}})
+            measured = {key: pd.to_numeric(table[key]).iloc[-1] for key in NUMBERS}
+            rows.append({"rule": name, "study": homes.get(rest[0], SHARED) if rest else SHARED, **measured})
     if not rows:
         raise EarmarkError(f"found no finished job in {folder}; costs are summed after a run. Make a table first.")
     return pd.DataFrame(rows)
@@ -101,13 +142,87 @@ def sum_costs(jobs: pd.DataFrame, asked: Mapping[str, Mapping[str, int | None]])
     return pd.concat([costs, pd.DataFrame([{"rule": "all", **whole}])], ignore_index=True)[list(HEADINGS)]
 
 
+def sum_studies(jobs: pd.DataFrame, asked: Mapping[str, Mapping[str, int | None]]) -> pd.DataFrame:
+    """Add up what the jobs of each study took, rule by rule, the most hours first, and after them all of its rules.
+
+    `jobs`: as from `read_benchmarks`. Core hours are threads asked times hours on the clock; GB as 1,000 MB.
+    """
+    per_job = pd.DataFrame(
+        {
+            "study": jobs["study"],
+            "rule": jobs["rule"],
+            "jobs": 1,
+            "seconds": jobs["s"],
+            "hours": jobs["s"] / 3600,
+            "core_hours": jobs["rule"].map(lambda name: asked[name]["threads"] or 1) * jobs["s"] / 3600,
+            "cpu_hours": jobs["cpu_time"] / 3600,
+            "gpu_hours": jobs["rule"].map(lambda name: asked[name]["gpu"] or 0) * jobs["s"] / 3600,
+            "gb_peak": jobs["max_rss"] / 1000,
+        }
+    )
+    how = dict.fromkeys(list(STUDY_HEADINGS)[2:], "sum") | {"gb_peak": "max"}
+    parts = []
+    for study, group in per_job.groupby("study"):
+        rules = group.groupby("rule", as_index=False).agg(how).sort_values("hours", ascending=False)
+        whole = pd.DataFrame([{"rule": "all", **group.agg(how)}])
+        parts.append(pd.concat([rules, whole]).assign(study=study))
+    return pd.concat(parts, ignore_index=True)[list(STUDY_HEADINGS)].astype({"jobs": int})
+
+
+def describe_files(results: Path) -> str:
+    """Say how many files lie under `results/<scale>`, and how many that is for 1,000 runs (seed and fold of a task)."""
+    counts, runs = Counter(), 0
+    tables = {f"{mode}.parquet" for mode in MODES}
+    for folder, _, names in os.walk(results):
+        parts = Path(folder).relative_to(results).parts
+        counts[parts[0] if parts else "."] += len(names)
+        if parts[:1] == ("scores",):
+            runs += sum(read_metadata(Path(folder) / name).num_rows for name in tables.intersection(names))
+    told = ", ".join(f"{name} {count:,}" for name, count in counts.most_common() if count)
+    text = f"Files under {results}: {counts.total():,} ({told}) for {runs:,} finished runs"
+    return f"{text}: {1000 * counts.total() / runs:,.0f} files per 1,000 runs." if runs else f"{text}."
+
+
+def draw_costs(costs: pd.DataFrame, studies: pd.DataFrame, label: str | None):
+    """Draw hours on the clock by rule and study, and beside them the memory that each rule asked and used at most.
+
+    `costs`, `studies`: as from `sum_costs` and `sum_studies`. Returns a matplotlib figure.
+    """
+    from matplotlib.figure import Figure
+
+    rules = list(costs["rule"][:-1])[::-1]  # the most hours at the top
+    figure = Figure(figsize=(WIDTH, 1.3 + 0.22 * len(rules)))
+    hours_axes, memory_axes = figure.subplots(1, 2, sharey=True)
+    hours = studies[studies["rule"] != "all"].pivot(index="rule", columns="study", values="hours")
+    hours, left = hours.reindex(rules).fillna(0.0), pd.Series(0.0, index=rules)
+    for number, study in enumerate(hours):
+        hours_axes.barh(rules, hours[study], left=left, color=COLOURS[number % len(COLOURS)], label=study)
+        left += hours[study]
+    memory = costs.set_index("rule").loc[rules]
+    memory_axes.barh(rules, memory["gb_asked"], color="none", edgecolor=GREY, label="asked")
+    memory_axes.barh(rules, memory["gb_peak"], height=0.5, color=INK, label="used at most")
+    for axes, name in ((hours_axes, "Hours on the clock"), (memory_axes, "Memory of a job (GB)")):
+        axes.set_xlim(0, 1.05 * axes.dataLim.x1)
+        axes.set_xlabel(name, fontsize=NORMAL)
+        axes.tick_params(labelsize=SMALL, length=2.5)
+        axes.legend(fontsize=SMALL, frameon=False)
+    if label:
+        figure.text(0.5, 0.995, label, ha="center", va="top", fontsize=LARGE, fontweight="bold", color="#8a6100")
+    figure.tight_layout(rect=(0, 0, 1, 0.94 if label else 1))
+    return figure
+
+
 def _or_nan(value: int | None) -> float:
     return float("nan") if value is None else value
 
 
-def _to_markdown(costs: pd.DataFrame) -> str:
-    lines = [f"| {' | '.join(HEADINGS.values())} |", "|---|" + "---:|" * (len(HEADINGS) - 1)]
-    for row in costs.to_dict("records"):
+def _to_markdown(table: pd.DataFrame, headings: Mapping[str, str]) -> str:
+    lines = [f"| {' | '.join(headings.values())} |", "|---|" + "---:|" * (len(headings) - 1)]
+    for row in table.to_dict("records"):
         cells = ["-" if pd.isna(value) else value for value in row.values()]
-        lines.append(f"| {' | '.join(cell if isinstance(cell, str) else f'{cell:,.3g}' for cell in cells)} |")
+        lines.append(f"| {' | '.join(cell if isinstance(cell, str) else _spell(cell) for cell in cells)} |")
     return "\n".join(lines)
+
+
+def _spell(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
