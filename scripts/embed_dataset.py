@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from earmark.embed import embed_dataset
-from earmark.logs import log_to
+from earmark.gpu_slots import start_gpu_job
 from earmark.provenance import record
 
-log_to(snakemake.log[0])
+start_gpu_job(snakemake.log[0], snakemake.resources.gpu)
 params, log_mel = snakemake.params, Path(snakemake.input.log_mel[0]).parent
 settings = {key: params[key] for key in ("encoder", "encoder_options", "frontend", "min_chunk_seconds")}
 inputs = [snakemake.input.weights, log_mel / "index.parquet", log_mel / "statistics.json"]

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from earmark.embed import embed_views
-from earmark.logs import log_to
+from earmark.gpu_slots import start_gpu_job
 from earmark.provenance import record
 
-log_to(snakemake.log[0])
+start_gpu_job(snakemake.log[0], snakemake.resources.gpu)
 params, given = snakemake.params, snakemake.input
 weights = str(given.get("weights", ""))  # of no file or one
 # data/<source>/<dataset>/clips.parquet and data/<source>/<dataset>/log_mel/<front-end>/index.parquet

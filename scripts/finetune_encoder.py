@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
+from earmark.gpu_slots import start_gpu_job
 from earmark.heads.finetune import finetune_encoder
-from earmark.logs import log_to
 from earmark.provenance import record
 from earmark.scratch import near_folder
 
-log_to(snakemake.log[0])
+start_gpu_job(snakemake.log[0], snakemake.resources.gpu)
 params, wildcards, weights = snakemake.params, snakemake.wildcards, snakemake.input.get("weights")
 settings = {key: params[key] for key in ("encoder", "encoder_options", "task", "protocol", "precision", "max_folds")}
 inputs = [snakemake.input.clips, snakemake.input.log_mel[2], *([weights] if weights else [])]

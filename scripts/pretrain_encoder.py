@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from earmark.logs import log_to
+from earmark.gpu_slots import start_gpu_job
 from earmark.pretraining.tagging import pretrain_tagging
 from earmark.provenance import record
 from earmark.scratch import near_folder
 
-log_to(snakemake.log[0])
+start_gpu_job(snakemake.log[0], snakemake.resources.gpu)
 params = snakemake.params
 settings = {key: params[key] for key in ("encoder", "encoder_options", "frontend", "corpus", "protocol", "precision")}
 pretrain_tagging(

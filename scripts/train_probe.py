@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
+from earmark.gpu_slots import start_gpu_job
 from earmark.heads.frozen import train_probe
-from earmark.logs import log_to
 from earmark.provenance import record
 
-log_to(snakemake.log[0])
+start_gpu_job(snakemake.log[0], snakemake.resources.gpu)
 params, wildcards = snakemake.params, snakemake.wildcards
 settings = {key: params[key] for key in ("encoder", "encoder_options", "task", "protocol", "precision", "max_folds")}
 inputs = [snakemake.input.clips, snakemake.input.weights, snakemake.input.statistics]

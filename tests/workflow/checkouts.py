@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PARTS = ("Snakefile", "workflow", "config", "config.yaml", "paper", "scripts", "src", "profiles", "envs", "slurm")
+FOLDERS = ("workflow", "config", "paper", "scripts", "src", "profiles", "envs")
+PARTS = ("Snakefile", "config.yaml", *FOLDERS, "slurm", "gpus")
 
 
 def copy_workflow(folder: Path) -> Path:

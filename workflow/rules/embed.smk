@@ -20,7 +20,7 @@ rule embed_dataset:
     resources:
         mem_mb=resource("embed_dataset", "mem_mb"),
         runtime=resource("embed_dataset", "runtime"),
-        gpu=1,
+        gpu=gpus(),
     params:
         encoder=encoder_slug,
         encoder_options=encoder_options,
@@ -56,7 +56,7 @@ if linear_views():
         resources:
             mem_mb=resource("embed_views", "mem_mb"),
             runtime=resource("embed_views", "runtime"),
-            gpu=1,
+            gpu=gpus(),
         params:
             encoder=encoder_slug,
             encoder_options=encoder_options,

@@ -22,7 +22,7 @@ rule finetune_encoder:
     resources:
         mem_mb=resource("finetune_encoder", "mem_mb"),
         runtime=resource("finetune_encoder", "runtime"),
-        gpu=1,
+        gpu=gpus(CONFIG.user["devices"]),
     params:
         encoder=encoder_slug,
         encoder_options=encoder_options,

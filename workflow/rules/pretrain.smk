@@ -25,7 +25,7 @@ rule pretrain_encoder:
     resources:
         mem_mb=resource("pretrain_encoder", "mem_mb"),
         runtime=resource("pretrain_encoder", "runtime"),
-        gpu=1,
+        gpu=gpus(CONFIG.user["devices"]),
     params:
         encoder=encoder_slug,
         encoder_options=encoder_options,
@@ -65,7 +65,7 @@ rule pretrain_byol:
     resources:
         mem_mb=resource("pretrain_byol", "mem_mb"),
         runtime=resource("pretrain_byol", "runtime"),
-        gpu=1,
+        gpu=gpus(CONFIG.user["devices"]),
     params:
         encoder=encoder_slug,
         encoder_options=encoder_options,

@@ -21,7 +21,7 @@ rule train_probe:
     resources:
         mem_mb=resource("train_probe", "mem_mb"),
         runtime=resource("train_probe", "runtime"),
-        gpu=1,
+        gpu=gpus(),
     params:
         encoder=encoder_slug,
         encoder_options=encoder_options,
@@ -69,7 +69,7 @@ for _study in STUDIES:
             resources:
                 mem_mb=resource("evaluate_linear", "mem_mb"),
                 runtime=resource("evaluate_linear", "runtime"),
-                gpu=1,
+                gpu=gpus(),
             params:
                 encoder=encoder_slug,
                 encoder_options=encoder_options,

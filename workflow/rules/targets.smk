@@ -71,6 +71,7 @@ rule plan:
 
 onstart:
     begin_cluster_run()
+    begin_gpu_run()
     if absent_datasets():
         names = ", ".join(absent_datasets())
         print(f"Data sets not here, so left out: {names}. `snakemake plan` says more.", file=sys.stderr)

@@ -1,0 +1,29 @@
+"""How many GPUs a job asks for, and what a run with a total of GPUs does before its first job."""
+
+import sys
+
+from earmark.errors import ConfigError
+from earmark.gpu_slots import offer_gpus
+
+
+def gpus(count=1):
+    """Say how many GPUs a job asks for: none where all is computed on the CPU."""
+    return 0 if CONFIG.user["accelerator"] == "cpu" else count
+
+
+def begin_gpu_run():
+    """Offer the GPUs of this machine to the jobs, where a total is set; on a cluster that is the cluster's business."""
+    total = workflow.global_resources.get("gpu")
+    if total is None or not workflow.local_exec:
+        return
+    # From the rules: in the jobs Snakemake has cut it down to the total.
+    asked = [job.rule.resources.get("gpu") for job in workflow.dag.needrun_jobs()]
+    most_asked = max((entry.value or 0 for entry in asked if entry is not None), default=0)
+    if not most_asked:
+        return
+    try:
+        devices = offer_gpus(total.value, most_asked)
+    except ConfigError as error:
+        raise WorkflowError(str(error))
+    text = f"{', '.join(devices)}, one job on each" if devices else "found none, so jobs compute on the CPU"
+    print(f"GPUs: {text}.", file=sys.stderr)
