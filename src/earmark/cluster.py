@@ -1,7 +1,9 @@
 """Before a run on a SLURM cluster: say what it lacks, and take back what a killed Snakemake left behind."""
 
+import contextlib
 import getpass
 import logging
+import math
 import re
 import shutil
 import socket
@@ -12,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from earmark.errors import ClusterError
+from earmark.workdir import Engine
 
 LOGGER = logging.getLogger("earmark")
 PROFILE = "profiles/slurm/config.yaml"
@@ -22,13 +25,19 @@ END_SECONDS = 180  # for cancelled jobs to be gone: SLURM's KillWait is 30 s, it
 
 @dataclass(frozen=True)
 class Request:
-    """What jobs of one rule ask of the cluster; `runtime` in minutes, None where nothing is said."""
+    """What jobs of one rule ask of the cluster; `runtime` in minutes, None where nothing is said.
+
+    `checkpoint_seconds`: how often a training writes a checkpoint; None for jobs that write none. `attempts`: how often
+    it is tried where each attempt gets as much time more, else 1.
+    """
 
     rule: str
     partition: str | None
     account: str | None
     gpu: int
     runtime: int | None
+    checkpoint_seconds: float | None = None
+    attempts: int = 1
 
 
 @dataclass(frozen=True)
@@ -45,7 +54,7 @@ def check_cluster(requests: Iterable[Request], status_command: str | None) -> No
 
     `status_command`: the setting of Snakemake's SLURM plugin. Raises ClusterError, with what to set and where: no
     sbatch on the path, a controller that does not answer, a cluster without accounting, an unknown partition or none,
-    an unknown account or none, a GPU or a time that the partition does not have.
+    an unknown account or none, a GPU or a time that the partition does not have, a time too short for a checkpoint.
     """
     if shutil.which("sbatch") is None:
         raise ClusterError(
@@ -60,33 +69,41 @@ def check_cluster(requests: Iterable[Request], status_command: str | None) -> No
         _check_request(request, partitions)
 
 
-def cancel_leftovers(workdir: Path, prefix: str, locks: Path) -> list[str]:
-    """Cancel the jobs that an earlier Snakemake submitted from this folder, and wait until they are gone.
+def cancel_leftovers(workdir: Path, prefix: str, engines: Iterable[Engine]) -> list[str]:
+    """Cancel the jobs that killed Snakemakes submitted from this folder, and wait until they are gone.
 
     A killed Snakemake leaves its jobs running; they would write the same files as the jobs of the run that begins now.
     Trainings go on from their last checkpoint. `prefix` begins the job names of this workflow (`slurm-jobname-prefix`).
-    Where `locks`, Snakemake's folder of locks, shows another Snakemake at work in the same folder, its jobs cannot be
-    told from left ones and nothing is cancelled: it makes other files, since Snakemake refuses two runs of one file.
-    Returns the ids of the jobs. Raises ClusterError when they are not gone after three minutes.
+    `engines`: the other Snakemakes noted in this folder; jobs of a living one are left alone. Returns the ids of the
+    jobs. Raises ClusterError where it cannot be seen whether their Snakemake lives, and when they are not gone after
+    three minutes.
     """
-    jobs = _jobs_of(workdir, prefix)
+    engines = list(engines)
+    living = {engine.jobs for engine in engines if engine.is_alive()}
+    jobs = {job: name for job, name in _jobs_of(workdir, prefix).items() if name not in living}
+    for engine in engines:
+        if engine.is_alive() is None and engine.jobs in jobs.values():
+            raise ClusterError(
+                f"there are jobs of a Snakemake that was started in this folder on {engine.host} ({engine.since},"
+                f" process {engine.pid}). If it lives (`ssh {engine.host} ps -p {engine.pid}`), wait for its end. If it"
+                " does not, give the same command with --unlock at its end, then again without: it cancels them first."
+            )
     if not jobs:
         return []
-    if len(list(locks.glob("*.output.lock"))) > 1:
-        LOGGER.warning("%d jobs of another Snakemake in this folder are left alone", len(jobs))
-        return []
-    LOGGER.warning("cancelling %d jobs that an earlier Snakemake left behind: %s", len(jobs), ", ".join(jobs))
-    subprocess.run(["scancel", *jobs], capture_output=True, timeout=ANSWER_SECONDS, check=False)
+    LOGGER.warning("cancelling %d jobs that a killed Snakemake left behind: %s", len(jobs), ", ".join(jobs))
+    arrays = sorted({job.partition("_")[0] for job in jobs})  # all tasks of an array are of one Snakemake
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        subprocess.run(["scancel", *arrays], capture_output=True, timeout=ANSWER_SECONDS, check=False)
     end = time.monotonic() + END_SECONDS
-    while left := set(_jobs_of(workdir, prefix)) & set(jobs):
+    while left := _jobs_of(workdir, prefix).keys() & jobs.keys():
         if time.monotonic() > end:
             raise ClusterError(
                 f"jobs {', '.join(sorted(left))} of an earlier run are still there {END_SECONDS} s after scancel; they"
-                " would write the same files as this run. See squeue and the node's state, and start again when they"
-                " are gone."
+                " would write the same files as this run. `squeue` shows their state: a job that stays in COMPLETING"
+                " hangs on its node, see `sinfo -R` or ask the administrators. Start again when they are gone."
             )
         time.sleep(1)
-    return jobs
+    return list(jobs)
 
 
 def ask(*command: str) -> str:
@@ -132,10 +149,10 @@ def _check_accounting(settings: Mapping[str, str], status_command: str | None, r
             )
         return
     accounts = _accounts()
-    for request in requests:
-        if request.account and accounts and request.account.lower() not in accounts:
+    for account in sorted({account for request in requests for account in (request.account or "").split(",")} - {""}):
+        if accounts and account.strip().lower() not in accounts:
             raise ClusterError(
-                f"found slurm_account {request.account!r}, which is none of {getpass.getuser()}'s:"
+                f"found slurm_account {account!r}, which is none of {getpass.getuser()}'s:"
                 f" {', '.join(accounts)}. Set one of them under default-resources in {PROFILE}."
             )
     enforced = re.search(r"associations|limits|all", settings.get("AccountingStorageEnforce", ""))
@@ -170,13 +187,28 @@ def _check_request(request: Request, partitions: Mapping[str, Partition]) -> Non
             f" {request.rule} under set-resources in {PROFILE}, or its gpu to 0 to run it on CPUs."
         )
     limits = [entry.minutes for entry in offered]
-    if request.runtime and None not in limits and request.runtime > max(limits):
+    allowed = None if None in limits else max(limits)
+    if request.runtime and allowed is not None and request.runtime > allowed:
         raise ClusterError(
-            f"{request.rule} asks for {request.runtime} minutes and partition {name} allows {max(limits)}; SLURM would"
-            f" let it wait for ever. Set its runtime under set-resources in {PROFILE}, or in config.yaml: overrides:"
-            f" {{resources: {{{request.rule}: {{runtime: {max(limits)}}}}}}}. A training that runs out of time goes on"
-            " from its last checkpoint."
+            f"{request.rule} asks for {request.runtime} minutes and partition {name} allows {allowed}; SLURM would let"
+            f" it wait for ever. Set its runtime {_where_of_runtime(request.rule, allowed)}. A training that runs out"
+            " of time goes on from its last checkpoint."
         )
+    longest = request.runtime and request.runtime * request.attempts
+    minutes = min((limit for limit in (longest, allowed) if limit), default=None)
+    if request.checkpoint_seconds and minutes and minutes * 60 < request.checkpoint_seconds:
+        wanted = math.ceil(request.checkpoint_seconds / 60)
+        raise ClusterError(
+            f"{request.rule} may run for {minutes} minutes at most and writes a checkpoint every"
+            f" {request.checkpoint_seconds:g} s; cut off before its first one, a training would begin anew each time."
+            f" Set its runtime to at least {wanted} {_where_of_runtime(request.rule, wanted)}, on a partition that"
+            " allows it."
+        )
+
+
+def _where_of_runtime(rule: str, minutes: int) -> str:
+    values = f"{{resources: {{{rule}: {{runtime: {minutes}}}}}}}"
+    return f"under set-resources in {PROFILE}, or in config.yaml: overrides: {values}"
 
 
 def _read_settings(text: str) -> dict[str, str]:
@@ -201,8 +233,14 @@ def _default_account() -> str:
         return ""
 
 
-def _jobs_of(workdir: Path, prefix: str) -> list[str]:
-    """List the ids of this user's jobs that were submitted from a folder under names with a prefix."""
+def _jobs_of(workdir: Path, prefix: str) -> dict[str, str]:
+    """Give the ids and names of this user's jobs that were submitted from a folder under names with a prefix.
+
+    Jobs that wait, run or are about to end (COMPLETING) are in it, each task of an array by itself.
+    """
     text = ask("squeue", "--noheader", "--array", f"--user={getpass.getuser()}", "--format=%i|%j|%Z")
     rows = [line.strip().split("|", 2) for line in text.splitlines() if line.strip()]
-    return [job for job, name, folder in rows if name.startswith(f"{prefix}_") and Path(folder) == workdir]
+    workdir = workdir.resolve()  # login nodes may name the same folder differently
+    return {
+        job: name for job, name, folder in rows if name.startswith(f"{prefix}_") and Path(folder).resolve() == workdir
+    }

@@ -1,12 +1,15 @@
 """Checks of a cluster against made-up SLURM commands, and jobs left by a killed Snakemake."""
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
 
+from earmark import cluster
 from earmark.cluster import Request, cancel_leftovers, check_cluster, read_minutes, read_partitions
 from earmark.errors import ClusterError
+from earmark.workdir import Engine
 
 SINFO = "cpu*|1-00:00:00|(null)\ngpu|infinite|gpu:a100:4\ngpu|infinite|(null)"
 ACCOUNTING = "AccountingStorageType   = accounting_storage/slurmdbd\nAccountingStorageEnforce = associations,limits"
@@ -72,6 +75,23 @@ def test_an_account_of_somebody_else_is_refused(slurm):
     refuse(Request("count_task", None, "theirs", 0, 5), "'theirs'", "lab, other", "default-resources")
 
 
+def test_of_several_accounts_each_is_looked_at(slurm):
+    check_cluster([Request("count_task", None, "lab,Other", 0, 5)], "sacct")
+    refuse(Request("count_task", None, "lab,theirs", 0, 5), "'theirs'", "lab, other")
+
+
+@pytest.mark.parametrize("runtime", [1, None])
+def test_a_time_below_a_checkpoint_interval_is_refused(slurm, runtime):
+    slurm("sinfo", "short|1:59|(null)\nlong*|2-00:00:00|(null)")  # a partition of 119 s, which is one whole minute
+    training = Request("pretrain_byol", "short", None, 0, runtime, 120.0)
+    refuse(
+        training, "pretrain_byol may run for 1 minutes at most", "every 120 s", "runtime to at least 2", "{runtime: 2}"
+    )
+    check_cluster([Request("pretrain_byol", "long", None, 0, 2, 120.0)], "sacct")
+    check_cluster([Request("pretrain_byol", "long", None, 0, 1, 120.0, attempts=2)], "sacct")
+    check_cluster([Request("make_table", "short", None, 0, 1)], "sacct")
+
+
 def test_no_account_on_a_cluster_that_wants_one(slurm):
     slurm("sacctmgr", "")
     refuse(PLAIN, "no job without an account", "slurm_account under default-resources")
@@ -96,18 +116,62 @@ def test_a_partition_has_a_gpu_when_some_of_its_nodes_have():
     assert partitions["gpu"].has_gpu and not partitions["cpu"].has_gpu and partitions["cpu"].is_default
 
 
-def test_only_own_jobs_of_the_folder_are_cancelled_and_waited_for(slurm, tmp_path):
-    jobs = ["3|earmark_a|/here", "4_2|earmark_a|/here", "5|other|/here", "6|earmark_b|/there"]
-    folder = slurm("squeue", "\n".join(jobs))
-    slurm("scancel", "").joinpath("scancel").write_text(
-        f'#!/bin/sh\necho $@ > {folder}/gone; echo "#!/bin/sh" > {folder}/squeue\n'
-    )
-    assert cancel_leftovers(Path("/here"), "earmark", tmp_path) == ["3", "4_2"]
-    assert (folder / "gone").read_text().split() == ["3", "4_2"]
+@pytest.fixture
+def queue(slurm, tmp_path):
+    """Give a function that fills the queue; scancel takes jobs out when squeue has been asked once more."""
+
+    def fill(*jobs: str):
+        (tmp_path / "queue").write_text("\n".join(jobs) + "\n")
+        slurm("squeue", "").joinpath("squeue").write_text(
+            f"#!/bin/sh\ncat {tmp_path}/queue\n[ ! -f {tmp_path}/rest ] || mv {tmp_path}/rest {tmp_path}/queue\n"
+        )
+        script = "#!/bin/sh\necho $@ >> {0}/gone\nfor job; do grep -v ^$job {0}/queue > {0}/rest; cp {0}/rest {0}/left;"
+        slurm("scancel", "").joinpath("scancel").write_text(
+            script.format(tmp_path) + f" mv {tmp_path}/left {tmp_path}/queue; done\n"
+        )
+        return tmp_path
+
+    return fill
 
 
-def test_nothing_is_cancelled_while_another_snakemake_works_in_the_folder(slurm, tmp_path):
-    slurm("squeue", "3|earmark_a|/here")
-    for number in (0, 1):
-        (tmp_path / f"{number}.output.lock").touch()
-    assert cancel_leftovers(Path("/here"), "earmark", tmp_path) == []
+def engine(jobs: str | None, is_living: bool, host: str | None = None) -> Engine:
+    """Give a note of this process, or of one that cannot be it."""
+    start = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+    return Engine(host or socket.gethostname(), os.getpid(), start if is_living else start - 1, "now", jobs)
+
+
+def test_only_own_jobs_of_the_folder_are_cancelled_and_waited_for(queue, tmp_path):
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    link = tmp_path / "link"
+    link.symlink_to(here)
+    folder = queue(f"3|earmark_a|{link}", f"4_2|earmark_a|{here}", f"4_3|earmark_a|{here}", f"5|mine|{here}")
+    with (folder / "queue").open("a") as file:
+        file.write(f"6|earmark_b|{there}\n7|earmarked|{here}\n")
+    assert cancel_leftovers(here, "earmark", []) == ["3", "4_2", "4_3"]
+    assert (folder / "gone").read_text().split() == ["3", "4"]  # an array by one call
+    assert [line[0] for line in (folder / "queue").read_text().splitlines()] == ["5", "6", "7"]
+
+
+def test_jobs_of_a_living_snakemake_stay_and_those_of_a_killed_one_go(queue):
+    folder = queue("3|earmark_living|/here", "4|earmark_killed|/here")
+    engines = [engine("earmark_living", True), engine("earmark_killed", False), engine(None, True)]
+    assert cancel_leftovers(Path("/here"), "earmark", engines) == ["4"]
+    assert (folder / "gone").read_text().split() == ["4"]
+
+
+def test_jobs_of_a_snakemake_on_another_host_stop_the_run(queue):
+    folder = queue("3|earmark_far|/here")
+    with pytest.raises(ClusterError, match=r"login2.*ssh login2 ps -p.*--unlock"):
+        cancel_leftovers(Path("/here"), "earmark", [engine("earmark_far", True, "login2")])
+    assert not (folder / "gone").exists()
+    queue("3|earmark_far|/elsewhere")
+    assert cancel_leftovers(Path("/here"), "earmark", [engine("earmark_far", True, "login2")]) == []
+
+
+def test_a_job_that_does_not_end_is_named(queue, monkeypatch):
+    folder = queue("3|earmark_a|/here")
+    (folder / "scancel").write_text("#!/bin/sh\n")
+    monkeypatch.setattr(cluster, "END_SECONDS", 0)
+    with pytest.raises(ClusterError, match=r"jobs 3 of an earlier run.*COMPLETING.*sinfo -R"):
+        cancel_leftovers(Path("/here"), "earmark", [])

@@ -1,9 +1,24 @@
-"""What jobs ask of a machine, and what a run through --profile slurm does before it submits the first."""
+"""What jobs ask of a machine, and what a run does before its first job."""
 
+import sys
 from pathlib import Path
 
+from snakemake.exceptions import WorkflowError
+
 from earmark.cluster import Request, cancel_leftovers, check_cluster
-from earmark.errors import ClusterError
+from earmark.errors import ClusterError, ConfigError
+from earmark.workdir import check_writable, enter, others
+
+TRAININGS = ("pretrain_encoder", "pretrain_byol", "finetune_encoder")  # those that write checkpoints
+
+
+def checkpoint_seconds_of(job):
+    """Say how often a training writes a checkpoint; None for other jobs."""
+    if job.rule.name not in TRAININGS:
+        return None
+    from earmark.training.loop import Schedule  # imports torch, so only where it is needed
+
+    return job.params.protocol.get("checkpoint_seconds", Schedule.checkpoint_seconds)
 
 
 def request_of(job):
@@ -11,22 +26,30 @@ def request_of(job):
     asked = job.resources
     runtime = asked.get("runtime")
     minutes = runtime if isinstance(runtime, int) else None
-    partition, account = asked.get("slurm_partition"), asked.get("slurm_account")
-    return Request(job.rule.name, partition, account, int(asked.get("gpu") or 0), minutes)
+    partition, account = (str(asked.get(f"slurm_{name}") or "") or None for name in ("partition", "account"))
+    gpu = int(asked.get("gpu") or 0)
+    grows = value_of(job.rule.resources, "runtime", None) is None
+    attempts = 1 + job.restart_times if grows else 1
+    return Request(job.rule.name, partition, account, gpu, minutes, checkpoint_seconds_of(job), attempts)
 
 
-def begin_cluster_run():
-    """Check the cluster and take back the jobs of a killed Snakemake; nothing where jobs run on this machine."""
-    if workflow.executor_plugin is None or workflow.executor_plugin.name != "slurm":
-        return
-    settings = workflow.executor_settings
-    requests = [request_of(job) for job in workflow.dag.needrun_jobs() if not job.is_local]
-    folder = Path(workflow.workdir_init)
+def begin_run():
+    """Before the first job: look whether all can be written, check the cluster, cancel jobs of a killed Snakemake."""
+    folder, engines, jobs = Path(workflow.workdir_init), others(Path()), None
+    needed = list(workflow.dag.needrun_jobs())
     try:
-        check_cluster(requests, settings.status_command)
-        left = cancel_leftovers(folder, settings.jobname_prefix or "earmark", folder / ".snakemake" / "locks")
-    except ClusterError as error:
+        check_writable(Path(), (str(file) for job in needed for file in (*job.output, *job.log)))
+        prefix = "earmark"
+        if workflow.executor_plugin is not None and workflow.executor_plugin.name == "slurm":
+            settings, jobs = workflow.executor_settings, workflow.scheduler._executor.run_uuid
+            prefix = settings.jobname_prefix or prefix
+            check_cluster([request_of(job) for job in needed if not job.is_local], settings.status_command)
+        left = []
+        if jobs or any(engine.jobs for engine in engines):
+            left = cancel_leftovers(folder, prefix, engines)
+    except (ClusterError, ConfigError) as error:
         raise WorkflowError(str(error))
+    enter(Path(), jobs)
     if left:
         print(f"Cancelled {len(left)} jobs that an earlier Snakemake left behind: {', '.join(left)}.", file=sys.stderr)
 

@@ -70,7 +70,7 @@ rule plan:
 
 
 onstart:
-    begin_cluster_run()
+    begin_run()
     begin_gpu_run()
     if absent_datasets():
         names = ", ".join(absent_datasets())

@@ -1,0 +1,138 @@
+"""What a run says of failed jobs and of locks, in small workflows with the project's own hooks and default profile."""
+
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from checkouts import ROOT, environment, planned_jobs, run_snakemake
+
+pytestmark = pytest.mark.workflow
+TABLE = Path("results", "mini", "failures.md")
+SNAKEFILE = f"""
+PARTS = config["parts"]
+RESULTS = "results/mini"
+include: "{ROOT}/workflow/rules/cluster.smk"
+include: "{ROOT}/workflow/rules/failures.smk"
+onstart:
+    begin_run()
+rule all:
+    input: expand("out/{{name}}.sum", name=["a", "b", "c"])
+rule copy_part:
+    output: "out/{{name}}.txt"
+    log: "logs/{{name}}.log"
+    retries: 1
+    shell: "echo copying {{wildcards.name}} >> {{log}}; cp {{PARTS:q}}/{{wildcards.name}} {{output}} 2>> {{log}}"
+rule sum_part:
+    input: "out/{{name}}.txt"
+    output: "out/{{name}}.sum"
+    shell: "sum {{input}} > {{output}}"
+rule wait:
+    output: "out/waited"
+    shell: "sleep 60; touch {{output}}"
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Give a workflow of three chains, of which the middle one lacks its part."""
+    (tmp_path / "Snakefile").write_text(SNAKEFILE)
+    shutil.copytree(ROOT / "profiles" / "default", tmp_path / "profiles" / "default")
+    (tmp_path / "my parts").mkdir()
+    for name in "ac":
+        (tmp_path / "my parts" / name).write_text(name)
+    return tmp_path
+
+
+def give(command: str, folder: Path) -> str:
+    """Run a printed command in a shell, and return what it prints."""
+    done = subprocess.run(
+        command, shell=True, cwd=folder, env=environment(ROOT), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def commands(text: str) -> list[str]:
+    """List the indented lines of a text that call Snakemake."""
+    return [line.strip() for line in text.splitlines() if line.startswith("    ") and "-m snakemake" in line]
+
+
+def run(folder: Path, *arguments: str, check: bool = True) -> str:
+    """Run Snakemake with the package of this checkout."""
+    command = [sys.executable, "-m", "snakemake", *arguments]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    done = subprocess.run(command, cwd=folder, env=environment(ROOT), check=False, **pipes)
+    assert (done.returncode == 0) == check, done.stdout
+    return done.stdout
+
+
+def test_a_failed_job_stops_no_other_and_its_command_reruns_just_that(folder):
+    settings = ["--config", "parts=my parts"]
+    printed = run(folder, "all", "--cores", "2", "--forceall", *settings, check=False)
+    assert sorted(path.name for path in (folder / "out").iterdir()) == ["a.sum", "a.txt", "c.sum", "c.txt"]
+    text = (folder / TABLE).read_text()
+    assert text in printed and "2 jobs wait for these files" in printed  # sum_part and all
+    assert "| 1 | copy_part | name=b    | 2        | logs/b.log |" in text and "| 2 |" not in text
+    assert "    cp: cannot stat 'my parts/b': No such file or directory\n" in text
+    (command,) = commands(text)
+    assert shlex.split(command) == [sys.executable, "-m", "snakemake", "out/b.txt", "--cores", "2", *settings]
+    (folder / "my parts" / "b").write_text("b")
+    assert planned_jobs(give(command, folder)) == {"copy_part": 1}
+    assert (folder / "out" / "b.txt").read_text() == "b" and not (folder / TABLE).exists()
+    assert planned_jobs(run(folder, "all", "--cores", "1", *settings)) == {"sum_part": 1, "all": 1}
+
+
+def test_a_clean_whole_run_takes_the_table_away(folder):
+    run(folder, "--cores", "1", "--config", "parts=nowhere", check=False)
+    assert (folder / TABLE).read_text().count("\n## ") == 3
+    (folder / "my parts" / "b").write_text("b")
+    run(folder, "--cores", "1", "out/a.txt", "--config", "parts=my parts")
+    text = (folder / TABLE).read_text()
+    assert text.count("\n## ") == 2 and "out/a.txt" not in text
+    run(folder, "--cores", "1", "--config", "parts=my parts")
+    assert not list((folder / TABLE).parent.iterdir())
+
+
+def test_a_lock_is_explained_while_its_snakemake_lives_and_after_it_was_killed(folder):
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "out/waited", "--config", "parts=x"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, cwd=folder, env=environment(ROOT), start_new_session=True, **quiet) as first:
+        end = time.monotonic() + 60
+        while not list(folder.glob(".snakemake/engines/*.json")) and time.monotonic() < end:
+            time.sleep(0.1)
+        printed = run(folder, *command[3:], check=False)
+        assert "cannot be locked" in printed and f"process {first.pid}, since" in printed
+        os.killpg(first.pid, signal.SIGKILL)
+    printed = run(folder, *command[3:], check=False)
+    assert "No living Snakemake holds it" in printed and f"process {first.pid} of" in printed
+    (unlock,) = commands(printed)
+    assert shlex.split(unlock) == [*command, "--unlock"]
+    give(unlock, folder)
+    (folder / "Snakefile").write_text(SNAKEFILE.replace("sleep 60", "sleep 0"))
+    run(folder, *command[3:])
+    assert (folder / "out" / "waited").exists() and not list(folder.glob(".snakemake/engines/*"))
+
+
+def test_results_that_cannot_be_written_stop_a_run_before_its_first_job(folder, small_disk):
+    (folder / "out").symlink_to(small_disk)
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    printed = run(folder, "--cores", "1", "--config", "parts=my parts", check=False)
+    assert f"cannot write in {folder}/out," in printed and "--directory" in printed
+    assert "rule copy_part" not in printed and not (folder / "logs").exists()
+
+
+def test_a_failure_of_the_real_workflow_is_in_the_table(checkout):
+    archive = checkout / "data" / "real" / "speech_commands_v2" / "archives" / "speech_commands_v0.02.tar.gz"
+    archive.parent.mkdir(parents=True)
+    archive.write_bytes(bytes(1000))
+    printed = run_snakemake(checkout, "--cores", "1", "data_speech_commands_v2", "--config", "scale=paper", check=False)
+    text = (checkout / "results" / "paper" / "failures.md").read_text()
+    assert text in printed.stdout and "found 1,000 bytes (truncated" in text
+    (command,) = commands(text)
+    assert shlex.split(command)[4:] == ["--cores", "1", "--config", "scale=paper"]

@@ -1,0 +1,44 @@
+"""What a run says when it cannot begin, and when jobs have failed."""
+
+import logging
+import sys
+from pathlib import Path
+
+from earmark.failures import JobErrors, describe, find_failures, record_failures
+from earmark.workdir import declare_dead, explain_lock
+
+JOB_ERRORS = JobErrors()
+
+
+def explain_in_log(record):
+    """Add to Snakemake's message on a locked folder who holds the lock, and what to do."""
+    if getattr(record, "exception", None) == "LockException":
+        record.msg = f"{record.msg}\n\n{explain_lock(Path(), sys.argv)}"
+    return True
+
+
+if workflow.is_main_process:
+    logging.getLogger("snakemake.logging").addHandler(JOB_ERRORS)
+    logging.getLogger("snakemake.logging").addFilter(explain_in_log)
+    if "--unlock" in sys.argv:
+        declare_dead(Path())
+
+
+def is_part():
+    """Tell whether the run was asked for single files, not for a named target."""
+    targets = workflow.dag_settings.targets
+    return bool(targets) and not any(workflow.is_rule(target) for target in targets)
+
+
+onsuccess:
+    record_failures(Path(RESULTS), [], is_part())
+
+
+onerror:
+    scheduler = workflow.scheduler
+    failed = find_failures(scheduler.failed, JOB_ERRORS, sys.argv, workflow.dag_settings.targets)
+    if failed:
+        record_failures(Path(RESULTS), failed, is_part())
+        waiting = len(scheduler.remaining_jobs)
+        print(f"\n{describe(failed)}", file=sys.stderr)
+        print(f"This table is also in {RESULTS}/failures.md. {waiting} jobs wait for these files.", file=sys.stderr)
