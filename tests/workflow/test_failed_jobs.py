@@ -127,6 +127,12 @@ def test_results_that_cannot_be_written_stop_a_run_before_its_first_job(folder, 
     assert "rule copy_part" not in printed and not (folder / "logs").exists()
 
 
+def test_a_working_folder_that_cannot_be_written_is_named_without_a_traceback(folder, small_disk):
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    printed = run(folder, "--directory", str(small_disk), "--cores", "1", "--config", "parts=my parts", check=False)
+    assert f"cannot write in {small_disk}," in printed and "--directory" in printed and "Traceback" not in printed
+
+
 def test_a_failure_of_the_real_workflow_is_in_the_table(checkout):
     archive = checkout / "data" / "real" / "speech_commands_v2" / "archives" / "speech_commands_v0.02.tar.gz"
     archive.parent.mkdir(parents=True)

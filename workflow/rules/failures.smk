@@ -4,8 +4,11 @@ import logging
 import sys
 from pathlib import Path
 
+from snakemake.exceptions import WorkflowError
+
+from earmark.errors import ConfigError
 from earmark.failures import JobErrors, describe, find_failures, record_failures
-from earmark.workdir import declare_dead, explain_lock
+from earmark.workdir import check_writable, declare_dead, explain_lock
 
 JOB_ERRORS = JobErrors()
 
@@ -18,6 +21,10 @@ def explain_in_log(record):
 
 
 if workflow.is_main_process:
+    try:
+        check_writable(Path(), [".snakemake/log"])
+    except ConfigError as error:
+        raise WorkflowError(str(error))
     logging.getLogger("snakemake.logging").addHandler(JOB_ERRORS)
     logging.getLogger("snakemake.logging").addFilter(explain_in_log)
     if "--unlock" in sys.argv:
