@@ -72,7 +72,7 @@ rule describe_study:
 rule make_table:
     """Put published and measured numbers of one table side by side, in four formats."""
     input:
-        published="paper/{study}/published/{table}.csv",
+        published=checkout("paper/{study}/published/{table}.csv"),
         scores=scores_of_table,
         cards=cards_of_table,
         counts=counts_of_table,

@@ -1,5 +1,6 @@
 """Paths and accessors. Logic lives in the package, where it is tested."""
 
+import os
 import re
 from pathlib import Path
 
@@ -11,8 +12,6 @@ from earmark.config.presence import with_absent
 from earmark.datasets import reader_of
 from earmark.errors import ConfigError
 from earmark.provenance import code_digest
-
-ROOT = Path(workflow.current_basedir).parents[1]
 
 try:
     CONFIG = load_config(ROOT, config)
@@ -156,6 +155,11 @@ def seeds_of_task(wildcards):
 def downstream_protocol(wildcards):
     """Give the downstream protocol of a study at this scale."""
     return CONFIG.protocol(wildcards.study, "downstream")
+
+
+def checkout(path):
+    """Give the path of a file of the checkout, as seen from the working folder: `--directory` may name another one."""
+    return os.path.relpath(ROOT / path)
 
 
 def store(dataset, name):

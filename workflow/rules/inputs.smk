@@ -285,7 +285,7 @@ def histories_of_figure(wildcards):
 
 def published_of_figure(wildcards):
     """List the files of published cells that a figure draws."""
-    return [f"paper/{wildcards.study}/{name}" for name in figure_of(wildcards).get("published", [])]
+    return [checkout(f"paper/{wildcards.study}/{name}") for name in figure_of(wildcards).get("published", [])]
 
 
 def cards_of_figure(wildcards):

@@ -6,8 +6,8 @@ rule make_report:
     input:
         tables=all_tables,
         figures=all_figures,
-        notes=expand("paper/{study}/notes.md", study=STUDIES),
-        template="paper/report.typ",
+        notes=expand(checkout("paper/{study}/notes.md"), study=STUDIES),
+        template=checkout("paper/report.typ"),
     output:
         pdf=report("results/{scale}/report.pdf", caption="../report/report.rst", category="Document"),
     log:
