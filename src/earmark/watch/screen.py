@@ -10,11 +10,12 @@ from rich.text import Text
 
 from earmark.watch.runs import Job, Place, Run
 from earmark.watch.trainings import Training
-from earmark.watch.usage import Hours, Usage
+from earmark.watch.usage import Usage
 
 OTHER_LINES = 22  # of the screen: all but the rows of the first table
 SHOWN_FAILURES = 5
 UNKNOWN = "-"
+SPEED = "Steps/s and the time left at most are those of the present training, with all its epochs and its validations."
 LEFT = "Left is an estimate: each planned job at the mean time of the finished ones of its rule, less the time it ran."
 
 
@@ -75,7 +76,9 @@ def _jobs(jobs: Sequence[tuple[Job, Place, Training]], height: int | None) -> li
     for row in rows:
         table.add_row(*(row[head] for head in kept))
     rest = len(ordered) - len(shown)
-    return [table, *([Text(f"and {rest} more jobs")] if rest else [])]
+    below = [f"and {rest} more"] if rest else []
+    below += [SPEED] if "steps/s" in kept else []
+    return [table, *(Text(line, style="dim") for line in below)]
 
 
 def _cells(job: Job, place: Place, training: Training) -> dict[str, str]:
@@ -100,12 +103,10 @@ def _hours(usage: Usage) -> Table:
     lines = {"finished": usage.finished, "running, so far": usage.running, "left, about": usage.left}
     for name, hours in lines.items():
         if hours is not None:
-            table.add_row(name, *_hour_cells(hours))
+            is_known = hours.jobs or not usage.uncounted
+            numbers = f"{hours.hours:,.2f}", f"{hours.gpu_hours:,.2f}"
+            table.add_row(name, f"{hours.jobs:,}", *(numbers if is_known else (UNKNOWN, UNKNOWN)))
     return table
-
-
-def _hour_cells(hours: Hours) -> list[str]:
-    return [f"{hours.jobs:,}", f"{hours.hours:,.2f}", f"{hours.gpu_hours:,.2f}"]
 
 
 def _note(usage: Usage, n_jobs: int) -> str:
@@ -113,9 +114,9 @@ def _note(usage: Usage, n_jobs: int) -> str:
     if usage.left is not None:
         texts.append(LEFT)
         if usage.uncounted:
-            texts.append(f"Not in it: {usage.uncounted} jobs of rules of which none has finished.")
+            texts.append(f"Not in it, as no job of their rules has finished: {usage.uncounted}.")
         if n_jobs and usage.left.hours:
-            texts.append(f"With {n_jobs} jobs at a time, as now: {spell_time(usage.left.hours * 3600 / n_jobs)}.")
+            texts.append(f"At {n_jobs} at a time, as now: {spell_time(usage.left.hours * 3600 / n_jobs)}.")
     return " ".join(texts)
 
 
