@@ -6,8 +6,9 @@ from earmark.gpu_slots import start_gpu_job
 from earmark.pretraining.byol import pretrain_byol
 from earmark.provenance import record
 from earmark.scratch import near_folder
+from earmark.training.devices import log_of_process
 
-start_gpu_job(snakemake.log[0], snakemake.resources.gpu)
+start_gpu_job(log_of_process(snakemake.log[0]), snakemake.resources.gpu)
 params = snakemake.params
 settings = {key: params[key] for key in ("encoder", "encoder_options", "frontend", "corpus", "protocol", "precision")}
 pretrain_byol(
@@ -26,5 +27,6 @@ pretrain_byol(
     devices=params.devices,
     precision=params.precision,
     threads=snakemake.threads,
+    accumulate=params.accumulate,
     ledger=Path(snakemake.input.ledger),
 )

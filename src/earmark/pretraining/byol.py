@@ -7,6 +7,7 @@ along (its own batch statistics, dropout), and only its learnable parameters fol
 
 import copy
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,8 @@ from earmark.store import ClipStore
 from earmark.tasks import select_rows
 from earmark.training.batches import Batch, ShuffledRows, derive_seed
 from earmark.training.checkpoints import save_weights
-from earmark.training.loop import Hardware, Schedule, finish, train
+from earmark.training.devices import Hardware, describe_share, make_fabric
+from earmark.training.loop import Schedule, finish, train
 
 SAMPLE_RATE = 16_000
 
@@ -82,8 +84,9 @@ def embed(encoder: nn.Module, log_mel: torch.Tensor) -> torch.Tensor:
 
 
 def byol_loss(prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Return 2 - 2 cos(prediction, target) of each row, Eq. (1), in float32. Both are [batch, dim]; from 0 to 4."""
-    return 2 - 2 * (normalize(prediction.float(), dim=-1) * normalize(target.float(), dim=-1)).sum(dim=-1)
+    """Return 2 - 2 cos(prediction, target) of each row, Eq. (1), in float32 or finer. Both are [batch, dim]; 0 to 4."""
+    kind = torch.promote_types(prediction.dtype, torch.float32)
+    return 2 - 2 * (normalize(prediction.to(kind), dim=-1) * normalize(target.to(kind), dim=-1)).sum(dim=-1)
 
 
 class SegmentBatches:
@@ -147,6 +150,7 @@ def pretrain_byol(
     devices: int = 1,
     precision: str = "32-true",
     threads: int | None = None,
+    accumulate: int = 1,
     ledger: Path | None = None,
 ) -> None:
     """Train an encoder by BYOL on the clips of a corpus, and write its weights, its card and the history of the loss.
@@ -154,16 +158,17 @@ def pretrain_byol(
     `store`: folder of the corpus's clips; `corpus`: its `train` is a selection {column: [values]} of clips, labels are
     not read; `protocol`: seed, learning_rate, batch_size, epochs, tau, predictor, projection {hidden, size},
     segment_seconds, pre_norm_segments, blocks (names in their order, see `views.BLOCKS`) and the options of each block
-    under its name; `work`: folder of checkpoints; `ledger`: that of the corpus. There is no selection: the last state
-    counts. The weights hold `encoder.*`, the online encoder. Raises ProtocolError for a corpus smaller than a batch, an
-    encoder without trainable parameters, several devices, or values that make no sense; TrainingError when the loss
-    is no number.
+    under its name; `work`: folder of checkpoints; `accumulate`: see `Hardware`; `ledger`: that of the corpus. There is
+    no selection: the last state counts. The weights hold `encoder.*`, the online encoder. On several devices every
+    process makes the views of the whole batch, so mixup's queue and Post-Norm are those of one device, and trains on
+    its share of them; the first one alone writes. Raises ProtocolError for a corpus smaller than a batch, an encoder
+    without trainable parameters, or values that make no sense; TrainingError when the loss is no number.
     """
+    hardware = Hardware(accelerator, devices, precision, threads, accumulate)
+    fabric = make_fabric(hardware)
     clips = ClipStore(store)
     rows = _select(clips.clips, corpus["train"], protocol["batch_size"])
-    _check(protocol, devices)
-    if threads:
-        torch.set_num_threads(threads)
+    _check(protocol)
     seed = protocol["seed"]
     n_samples = round(protocol["segment_seconds"] * SAMPLE_RATE)
     log_mel = log_mel_frontend(frontend)
@@ -183,25 +188,31 @@ def pretrain_byol(
         raise ProtocolError(f"the encoder {encoder!r} declares no trainable parameters; BYOL has nothing to train")
     batches = SegmentBatches(*segment, derive_seed(seed, "sampling"))
 
-    def compute_loss(module: nn.Module, batch: Batch) -> torch.Tensor:
-        with torch.no_grad():
-            frames = log_mel.to(batch.inputs.device)(batch.inputs)
-        return module(*model.views(frames, derive_seed(seed, "views", batch.step)))
+    def prepare(batch: Batch) -> Batch:
+        frames = log_mel.to(batch.inputs.device)(batch.inputs)
+        both = model.views(frames, derive_seed(seed, "views", batch.step))
+        return replace(batch, inputs=torch.stack(both, dim=1))  # [batch, 2, mels, frames]
 
     settings = [encoder, encoder_options, frontend, corpus, protocol, precision]
     trained = train(
         model,
         batches,
-        compute_loss,
+        lambda module, batch: module(*batch.inputs.unbind(1)),
         None,
         Schedule(protocol["learning_rate"], protocol["epochs"], patience=1, **_checkpoints(protocol)),
         seed,
         work,
         config_digest([*settings, provenance["code"], provenance["inputs"]]),
-        Hardware(accelerator, devices, precision, threads),
+        hardware,
         f"pre-train {encoder}",
         after_step=lambda: model.update_target(protocol["tau"]),
+        prepare=prepare,
+        fabric=fabric,
+        events=history.parent / "tensorboard",
     )
+    if fabric.global_rank:
+        fabric.barrier()
+        return
     kept = {name: value for name, value in trained.last_state.items() if name.startswith("encoder.")}
     save_weights(weights, kept, {"encoder": encoder})
     with atomic_path(history) as temporary:
@@ -231,11 +242,13 @@ def pretrain_byol(
         "device": trained.device,
         "precision": precision,
         "threads": threads,
+        **describe_share(fabric, hardware, protocol["batch_size"]),
         "weights_sha256": file_digest(weights),
         "provenance": dict(provenance),
     }
     write_yaml(card, content)
     finish(work)
+    fabric.barrier()  # the other processes wait here for the first
 
 
 def _select(clips: pd.DataFrame, rules: Mapping[str, Any], batch_size: int) -> np.ndarray:
@@ -248,15 +261,13 @@ def _select(clips: pd.DataFrame, rules: Mapping[str, Any], batch_size: int) -> n
     return rows
 
 
-def _check(protocol: Mapping[str, Any], devices: int) -> None:
+def _check(protocol: Mapping[str, Any]) -> None:
     if not 0 <= protocol["tau"] <= 1:
         raise ProtocolError(f"tau must be from 0 (target = online) to 1 (fixed target), found {protocol['tau']}")
     if not protocol["segment_seconds"] > 0:
         raise ProtocolError(f"segment_seconds must be above 0, found {protocol['segment_seconds']}")
     if not protocol["pre_norm_segments"] >= 1:
         raise ProtocolError(f"pre_norm_segments must be at least 1, found {protocol['pre_norm_segments']}")
-    if devices != 1:
-        raise ProtocolError(f"BYOL trains on one device, as the queue and Post-Norm span a batch; found {devices}")
 
 
 def _checkpoints(protocol: Mapping[str, Any]) -> dict[str, Any]:

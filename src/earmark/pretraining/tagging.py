@@ -7,6 +7,8 @@ domain and states no order.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,8 @@ from earmark.store import ClipStore
 from earmark.tasks import select_rows
 from earmark.training.batches import Batch, derive_seed, equal_length_batches
 from earmark.training.checkpoints import save_weights
-from earmark.training.loop import Hardware, Schedule, finish, train
+from earmark.training.devices import Hardware, describe_share, make_fabric, predict_shared
+from earmark.training.loop import Schedule, finish, train
 
 LOSS = "binary_cross_entropy"
 SAMPLE_RATE = 16_000
@@ -84,6 +87,7 @@ def pretrain_tagging(
     devices: int = 1,
     precision: str = "32-true",
     threads: int | None = None,
+    accumulate: int = 1,
     ledger: Path | None = None,
 ) -> None:
     """Train an encoder to tag the clips of a corpus, and write its weights, its card and the history of the training.
@@ -91,10 +95,14 @@ def pretrain_tagging(
     `store`: folder of the corpus's clips; `corpus`: for train, valid and test a selection {column: [values]} of clips;
     `protocol`: seed, head_bias, learning_rate, batch_size, max_epochs, validations_per_epoch, patience, average_best,
     crop_seconds, augmentation_probability, gain_db, shift, spec_augment {time, frequency}, mixup; `work`: folder of
-    checkpoints; `ledger`: that of the corpus, whose lines on how many clips of the official lists are there the card
-    repeats. The weights hold `encoder.*` and `head.*`. Raises ProtocolError for an empty selection, TrainingError
-    when the loss is no number.
+    checkpoints; `accumulate`: see `Hardware`; `ledger`: that of the corpus, whose lines on how many clips of the
+    official lists are there the card repeats. The weights hold `encoder.*` and `head.*`. On several devices every
+    process augments the whole batch, so that mixup pairs the clips as on one device, and trains on its share; each
+    scores its share of valid and test, and the first one alone writes. Raises ProtocolError for an empty selection,
+    TrainingError when the loss is no number.
     """
+    hardware = Hardware(accelerator, devices, precision, threads, accumulate)
+    fabric = make_fabric(hardware)
     clips = ClipStore(store)
     rows = {name: _select(clips.clips, corpus[name], name) for name in ("train", "valid", "test")}
     targets = multi_hot(clips.clips["labels"], vocabulary)
@@ -110,32 +118,40 @@ def pretrain_tagging(
         clips, targets, rows["train"], protocol["batch_size"], protocol["crop_seconds"], derive_seed(seed, "sampling")
     )
 
-    def compute_loss(module: nn.Module, batch: Batch) -> torch.Tensor:
+    def prepare(batch: Batch) -> Batch:
         draw = derive_seed(seed, "augmentation", batch.step, batch.clip_ids[0])
-        with torch.no_grad():
-            frames = log_mel.to(batch.inputs.device)(augment(batch.inputs, derive_seed(draw, "waveform")))
+        frames = log_mel.to(batch.inputs.device)(augment(batch.inputs, derive_seed(draw, "waveform")))
         frames, labels = augment_log_mel(frames, batch.targets, protocol, draw)
-        return clip_loss(module(frames), labels, LOSS)
+        return replace(batch, inputs=frames, targets=labels)
 
-    def score(module: nn.Module) -> dict[str, float]:
-        found = predict_waveforms(module, log_mel, clips, rows["valid"], protocol["batch_size"])
-        return {"score": evaluate("map", targets[rows["valid"]], found)}
+    def predict(name: str) -> np.ndarray:
+        share = partial(predict_waveforms, model, log_mel, clips, batch_size=protocol["batch_size"])
+        return predict_shared(share, rows[name])
+
+    def score(_module: nn.Module) -> dict[str, float]:
+        return {"score": evaluate("map", targets[rows["valid"]], predict("valid"))}
 
     settings = [encoder, encoder_options, frontend, vocabulary, corpus, protocol, precision]
     trained = train(
         model,
         batches,
-        compute_loss,
+        lambda module, batch: clip_loss(module(batch.inputs), batch.targets, LOSS),
         score,
         Schedule.from_protocol(protocol, "up"),
         seed,
         work,
         config_digest([*settings, provenance["code"], provenance["inputs"]]),
-        Hardware(accelerator, devices, precision, threads),
+        hardware,
         f"pre-train {encoder}",
+        prepare=prepare,
+        fabric=fabric,
+        events=history.parent / "tensorboard",
     )
     model.load_state_dict(trained.state)
-    found = predict_waveforms(model, log_mel, clips, rows["test"], protocol["batch_size"])
+    found = predict("test")
+    if fabric.global_rank:
+        fabric.barrier()
+        return
     save_weights(weights, trained.state, {"encoder": encoder})
     with atomic_path(history) as temporary:
         pd.DataFrame(trained.history).to_csv(temporary, index=False)
@@ -166,6 +182,7 @@ def pretrain_tagging(
         "device": trained.device,
         "precision": precision,
         "threads": threads,
+        **describe_share(fabric, hardware, protocol["batch_size"]),
         "metrics": {name: evaluate(name, test, found) for name in METRIC_NAMES},
         "chance": {name: chance_level(name, targets[rows["train"]], test, len(vocabulary)) for name in METRIC_NAMES},
         "weights_sha256": file_digest(weights),
@@ -173,6 +190,7 @@ def pretrain_tagging(
     }
     write_yaml(card, content)
     finish(work)
+    fabric.barrier()  # the other processes wait here for the first
 
 
 @torch.no_grad()

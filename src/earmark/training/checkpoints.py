@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
+from earmark.errors import TrainingError
 from earmark.files import atomic_path
 from earmark.logs import LOGGER
 
@@ -23,9 +24,12 @@ DIGEST_BYTES = 32
 
 
 def save_checkpoint(folder: Path, step: int, state: Mapping[str, Any]) -> Path:
-    """Write a checkpoint that is whole or absent, and remove all but the last two. Returns its path."""
+    """Write a checkpoint that is whole or absent, and remove all but the last two. Returns its path.
+
+    It carries the version of torch under `torch`, beside `state`.
+    """
     buffer = io.BytesIO()
-    torch.save(dict(state), buffer)
+    torch.save({**state, "torch": str(torch.__version__)}, buffer)
     payload = buffer.getbuffer()
     path = folder / f"checkpoint_{step:09d}.pt"
     with atomic_path(path) as temporary, temporary.open("wb") as file:
@@ -41,7 +45,8 @@ def load_checkpoint(folder: Path, digest: str) -> dict[str, Any] | None:
     """Read the newest whole checkpoint of a folder that was made under the settings of `digest`.
 
     Returns None where there is none. Damaged ones and ones made under other settings are passed over and logged.
-    Nothing in the file is executed (`weights_only`).
+    Nothing in the file is executed (`weights_only`). Raises TrainingError for one made under another major version of
+    torch, which may compute other numbers.
     """
     for path in _checkpoints(folder):
         content = path.read_bytes()
@@ -52,6 +57,7 @@ def load_checkpoint(folder: Path, digest: str) -> dict[str, Any] | None:
         if state["digest"] != digest:
             LOGGER.warning("%s was made under other settings, code or data; starting anew", path)
             return None
+        _check_torch(path, state["torch"])
         return state
     return None
 
@@ -75,6 +81,15 @@ def save_weights(path: Path, state: Mapping[str, torch.Tensor], metadata: Mappin
 def _checkpoints(folder: Path) -> list[Path]:
     """List finished checkpoints, newest first."""
     return sorted(Path(folder).glob("checkpoint_*.pt"), reverse=True)
+
+
+def _check_torch(path: Path, found: str) -> None:
+    if found.split(".")[0] != torch.__version__.split(".")[0]:
+        raise TrainingError(
+            f"{path} was written under torch {found}, and this is torch {torch.__version__}; the rest of a training can"
+            f" differ under another major version. Bring torch {found} back (`make env` installs the pinned one; all"
+            f" nodes must have the same), or remove {path.parent} to begin this training anew."
+        )
 
 
 def _sync_folder(folder: Path) -> None:

@@ -8,9 +8,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,14 @@ from earmark.logs import LOGGER
 from earmark.provenance import config_digest
 from earmark.training.batches import Batch, Prefetcher, derive_seed
 from earmark.training.checkpoints import clear_checkpoints, load_checkpoint, newest_checkpoint, save_checkpoint
+from earmark.training.devices import Hardware, Position, agree, check_same_step, gather, make_fabric, share_batch_norm
+from earmark.training.events import Events
 from earmark.training.selection import Selection, State
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+WRITING_SHARE = 0.02  # of the time at most goes into writing checkpoints
 
 
 class Batches(Protocol):
@@ -41,7 +48,8 @@ class Schedule:
     """How long to train, when to validate, what to keep.
 
     `direction`: "up" or "down", of the validation score; `patience` counts validations without strict improvement;
-    a checkpoint is written at the first step after `checkpoint_seconds`, and every `checkpoint_steps` where given.
+    a checkpoint is written at the first step after `checkpoint_seconds`, later where writing one takes over 2 % of
+    that, and every `checkpoint_steps` where given.
     """
 
     learning_rate: float
@@ -67,16 +75,6 @@ class Schedule:
     def validate_every(self, steps_per_epoch: int) -> int:
         """Return the steps between validations, e.g. 9,921 for a sixth of 59,524."""
         return max(1, round(steps_per_epoch / self.validations_per_epoch))
-
-
-@dataclass(frozen=True)
-class Hardware:
-    """Where to compute: words of Lightning Fabric, and the number of CPU threads (None: as it is)."""
-
-    accelerator: str = "auto"
-    devices: int = 1
-    precision: str = "32-true"
-    threads: int | None = None
 
 
 @dataclass(frozen=True)
@@ -106,18 +104,6 @@ class _Progress:
     history: list[dict[str, float]] = field(default_factory=list)
 
 
-def make_fabric(hardware: Hardware):
-    """Start Lightning Fabric for a training; with several devices this starts their processes."""
-    from lightning_fabric import Fabric
-
-    if hardware.threads:
-        torch.set_num_threads(hardware.threads)
-    fabric = Fabric(accelerator=hardware.accelerator, devices=hardware.devices, precision=hardware.precision)
-    if hardware.devices > 1:
-        fabric.launch()
-    return fabric
-
-
 def train(
     model: nn.Module,
     batches: Batches,
@@ -130,60 +116,87 @@ def train(
     hardware: Hardware | None = None,
     description: str = "train",
     after_step: Callable[[], None] | None = None,
+    prepare: Callable[[Batch], Batch] | None = None,
+    fabric: "Fabric | None" = None,
+    events: Path | None = None,
 ) -> Trained:
     """Train a model with Adam until the patience or the epochs are used up; go on from a checkpoint if there is one.
 
-    `compute_loss(model, batch)` returns a scalar; `evaluate(module)`, called in evaluation mode without gradients,
-    returns validation values of which `score` decides; None trains without validation and keeps the last state, with
-    the mean loss in the history. `after_step()` is called after each step of the optimiser; what it changes must be in
-    the model's state, which checkpoints carry. `work`: folder of checkpoints and of the running
-    `history.csv`; its checkpoints are used only when they were made under the same `digest`, schedule and seed, and it
-    is removed by `finish`, once the caller has stored what it needs. Killed at any moment and called again, the same
-    weights result, bit by bit on a CPU. SIGINT and SIGTERM write a checkpoint first. The model itself ends in its
+    `prepare(batch)` makes of a batch as it was read, whole and on the device, what the loss takes; once a step,
+    without gradients, and alike in all processes. `compute_loss(model, batch)` returns the mean over the batch's
+    clips, a scalar; it is given the rows of one process and part. `evaluate(module)`, called in evaluation mode without
+    gradients, returns validation values of which `score` decides; None trains without validation and keeps the last
+    state, with the mean loss in the history. `after_step()` is called after each step of the optimiser; what it changes
+    must be in the model's state, which checkpoints carry. `work`: folder of checkpoints and of the running
+    `history.csv`, whose last row is of the last step or checkpoint; its checkpoints are used only when they were made
+    under the same `digest`, schedule and seed, and it is removed by `finish`, once the caller has stored what it needs.
+    `fabric`: started by `make_fabric`, for several devices; without it one device is used. `events`: folder for
+    TensorBoard. Killed at any moment and called again, the same weights result, bit by bit on a CPU. SIGINT, SIGTERM
+    and SIGUSR1 write a checkpoint first; one process of several that gets one stops all. The model itself ends in its
     last state. Raises TrainingError when a loss is no number: it names step, clips and the last good checkpoint.
     Source of the optimiser: Dinkel et al. 2022, section 3 (Adam, constant rate, no weight decay).
     """
-    fabric = make_fabric(hardware or Hardware())
-    digest = config_digest([digest, asdict(schedule), seed])
+    hardware = hardware or Hardware()
+    if fabric is None:
+        if hardware.devices > 1:
+            LOGGER.info("devices: %d; this training uses one", hardware.devices)
+        fabric = make_fabric(replace(hardware, devices=1))
+    digest = config_digest([digest, asdict(schedule), seed, hardware.accumulate])
     rank, world = fabric.global_rank, fabric.world_size
+    position = Position(rank, world, hardware.accumulate)
     torch.manual_seed(derive_seed(seed, "loop", rank))
     random.seed(derive_seed(seed, "python", rank))
     np.random.seed(derive_seed(seed, "numpy", rank) % 2**32)
+    if world > 1:
+        share_batch_norm(model, fabric.device)
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    fused = hardware is None or hardware.precision == "32-true"
-    optimizer = torch.optim.Adam(parameters, lr=schedule.learning_rate, betas=(0.9, 0.999), eps=1e-8, fused=fused)
+    optimizer = torch.optim.Adam(
+        parameters, lr=schedule.learning_rate, betas=(0.9, 0.999), eps=1e-8, fused=hardware.precision == "32-true"
+    )
     wrapped, optimizer = fabric.setup(model, optimizer)
+    scaler = fabric.strategy.precision  # of 16-mixed; the others have no state
     selection = Selection(schedule.average_best, schedule.patience, schedule.direction)
     progress = _Progress()
-    _resume(load_checkpoint(work, digest), model, optimizer, selection, progress)
+    _resume(load_checkpoint(work, digest), model, optimizer, scaler, selection, progress, rank)
+    check_same_step(progress.step, work)
 
     every = schedule.validate_every(batches.steps_per_epoch)
     last_step = schedule.max_epochs * batches.steps_per_epoch
-    saved_at = time.perf_counter()
+    saved_at, wait = time.perf_counter(), schedule.checkpoint_seconds
 
     def save() -> Path | None:
-        nonlocal saved_at
-        if rank:
-            return None
+        nonlocal saved_at, wait
+        start = time.perf_counter()
+        states = gather(_random_state())
+        if rank == 0:
+            save_checkpoint(work, progress.step, _state(digest, model, optimizer, scaler, selection, progress, states))
+            _write_history(progress, batches.steps_per_epoch, work)
+        fabric.barrier()
         saved_at = time.perf_counter()
-        return save_checkpoint(work, progress.step, _state(digest, model, optimizer, selection, progress))
+        wait = max(schedule.checkpoint_seconds, (saved_at - start) / WRITING_SHARE)
+        return newest_checkpoint(work)
 
-    fetch = Prefetcher(lambda step: _share(batches.batch(step), rank, world))
+    fetch = Prefetcher(batches.batch)
     waited_before, seconds_before, begin = progress.waiting_seconds, progress.seconds, time.perf_counter()
-    bar = tqdm(total=last_step, initial=progress.step, desc=description, unit="step", disable=None, leave=False)
+    curves = Events(events if rank == 0 else None, progress.step)
+    bar = tqdm(
+        total=last_step, initial=progress.step, desc=description, unit="step", disable=rank > 0 or None, leave=False
+    )
     with _signals() as stop, bar:
         try:
             wrapped.train()
             while progress.step < last_step and not selection.is_over:
-                batch = fetch.get(progress.step)
-                batch = _to_device(batch, fabric.device)
+                batch = _to_device(fetch.get(progress.step), fabric.device)
+                if prepare:
+                    with torch.no_grad():
+                        batch = prepare(batch)
                 optimizer.zero_grad(set_to_none=True)
-                loss = compute_loss(wrapped, batch)
-                value = loss.item()
+                value = _backward(fabric, wrapped, compute_loss, batch, position)
+                is_due = time.perf_counter() - saved_at > wait
+                value, signal_number, is_due = agree(value, stop.signal, is_due, fabric.device)
                 if not math.isfinite(value):
                     path = save() if _is_finite(model) else newest_checkpoint(work)
                     raise _not_finite(f"the loss became {value}", progress.step, batch, path)
-                fabric.backward(loss)
                 optimizer.step()
                 if after_step:
                     after_step()
@@ -193,20 +206,26 @@ def train(
                 progress.seconds = seconds_before + time.perf_counter() - begin
                 progress.waiting_seconds = waited_before + fetch.waiting_seconds
                 validates = progress.step % every == 0 or progress.step == last_step
-                due = stop.signal or time.perf_counter() - saved_at > schedule.checkpoint_seconds
+                due = signal_number or is_due
                 due = due or (schedule.checkpoint_steps and progress.step % schedule.checkpoint_steps == 0)
                 if (validates or due) and not _is_finite(model):
                     path = newest_checkpoint(work)
                     raise _not_finite("weights became infinite or nan", progress.step - 1, batch, path)
                 if validates:
-                    _validate(model, fabric, evaluate, selection, progress, batches.steps_per_epoch, work, rank)
+                    _validate(model, fabric, evaluate, selection, progress, batches.steps_per_epoch)
+                    curves.write(progress.history[-1])
+                    if rank == 0:
+                        _write_history(progress, batches.steps_per_epoch, work)
                     wrapped.train()
-                if due or stop.signal:
+                if world == 1:  # one that came since; several processes see it at the next step, all at once
+                    signal_number = stop.signal
+                if due or signal_number:
                     save()
-                if stop.signal:
-                    raise stop.error()
+                if signal_number:
+                    raise _stopped_by(signal_number, rank)
         finally:
             fetch.close()
+            curves.close()
     progress.seconds = seconds_before + time.perf_counter() - begin
     if progress.seconds > schedule.checkpoint_seconds or schedule.checkpoint_steps:
         save()  # what follows (the test) can fail without losing the training
@@ -235,7 +254,19 @@ def describe_device(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
-def _validate(model, fabric, evaluate, selection, progress, steps_per_epoch, work, rank) -> None:
+def _backward(fabric, wrapped, compute_loss, batch: Batch, position: Position) -> float:
+    """Add up the gradient of the batch's mean loss over its parts; return this process's share of that loss."""
+    value, parts = 0.0, list(position.parts(batch))
+    for number, (part, share) in enumerate(parts, 1):
+        later = position.world > 1 and number < len(parts)  # processes exchange gradients once, after the last part
+        with fabric.no_backward_sync(wrapped, enabled=later):
+            loss = compute_loss(wrapped, part)
+            fabric.backward(loss * (share * position.world))  # the exchange takes the mean over the processes
+        value += share * loss.item()
+    return value
+
+
+def _validate(model, fabric, evaluate, selection, progress, steps_per_epoch) -> None:
     begin = time.perf_counter()
     values: dict[str, float] = {}
     if evaluate:
@@ -252,42 +283,70 @@ def _validate(model, fabric, evaluate, selection, progress, steps_per_epoch, wor
     }
     progress.losses = []
     progress.history.append(row)
-    if rank == 0:
-        with atomic_path(work / "history.csv") as temporary:
-            pd.DataFrame(progress.history).to_csv(temporary, index=False)
     LOGGER.info(" ".join(f"{key} {value:.5g}" for key, value in row.items()))
 
 
-def _state(digest, model, optimizer, selection, progress) -> dict[str, Any]:
-    name, keys, *rest = np.random.get_state()
+def _write_history(progress: _Progress, steps_per_epoch: int, work: Path) -> None:
+    """Write the running history, for who watches: the rows so far, and one of the steps since the last of them."""
+    rows = list(progress.history)
+    if progress.losses:
+        rows.append(
+            {
+                "step": progress.step,
+                "epoch": progress.step / steps_per_epoch,
+                "train_loss": float(np.mean(progress.losses)),
+                "seconds": progress.seconds,
+            }
+        )
+    if rows:
+        with atomic_path(work / "history.csv") as temporary:
+            pd.DataFrame(rows).to_csv(temporary, index=False)
+
+
+def _state(digest, model, optimizer, scaler, selection, progress, random_states) -> dict[str, Any]:
     return {
         "digest": digest,
         "model": _copy_state(model),
         "optimizer": optimizer.state_dict(),
+        "scaler": scaler.state_dict(),
         "selection": selection.state_dict(),
         "progress": asdict(progress),
-        "torch_rng": torch.get_rng_state(),
-        "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-        "numpy_rng": [name, torch.from_numpy(keys.astype(np.int64)), *rest],
-        "python_rng": random.getstate(),
+        "random": random_states,
     }
 
 
-def _resume(found, model, optimizer, selection, progress) -> None:
+def _resume(found, model, optimizer, scaler, selection, progress, rank) -> None:
     if found is None:
         return
     model.load_state_dict(found["model"])
     optimizer.load_state_dict(found["optimizer"])
+    scaler.load_state_dict(found["scaler"])
     selection.load_state_dict(found["selection"])
     for key, value in found["progress"].items():
         setattr(progress, key, value)
-    torch.set_rng_state(found["torch_rng"])
-    if found["cuda_rng"] and len(found["cuda_rng"]) == torch.cuda.device_count():
-        torch.cuda.set_rng_state_all(found["cuda_rng"])
-    name, keys, *rest = found["numpy_rng"]
-    np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
-    random.setstate(found["python_rng"])
+    if rank < len(found["random"]):  # a process more than before keeps the state it has drawn for itself
+        _set_random_state(found["random"][rank])
     LOGGER.info("going on at step %d", progress.step)
+
+
+def _random_state() -> dict[str, Any]:
+    """Give the state of every global generator of this process."""
+    name, keys, *rest = np.random.get_state()
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
+        "numpy": [name, torch.from_numpy(keys.astype(np.int64)), *rest],
+        "python": random.getstate(),
+    }
+
+
+def _set_random_state(state: Mapping[str, Any]) -> None:
+    torch.set_rng_state(state["torch"])
+    if state["cuda"] is not None and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["cuda"])
+    name, keys, *rest = state["numpy"]
+    np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
+    random.setstate(state["python"])
 
 
 def _is_finite(model: nn.Module) -> bool:
@@ -300,15 +359,6 @@ def _not_finite(what: str, step: int, batch: Batch, checkpoint: Path | None) -> 
         f" {checkpoint or 'none was written yet'}. Look at these clips, or lower the learning rate; finished runs are"
         " kept."
     )
-
-
-def _share(batch: Batch, rank: int, world: int) -> Batch:
-    """Take the part of a batch that one of several processes trains on."""
-    if world == 1:
-        return batch
-    if batch.lengths:
-        raise ProtocolError("clips of unequal length train on one device; set devices to 1")
-    return Batch(batch.inputs[rank::world], batch.targets[rank::world], batch.clip_ids[rank::world], (), batch.step)
 
 
 def _to_device(batch: Batch, device: torch.device) -> Batch:
@@ -332,18 +382,22 @@ class _Stop:
             raise KeyboardInterrupt
         self.signal = number
 
-    def error(self) -> BaseException:
-        return KeyboardInterrupt() if self.signal == signal.SIGINT else SystemExit(128 + int(self.signal))
+
+def _stopped_by(number: int, rank: int) -> BaseException:
+    """Give the error that ends a process; only the first one fails, as Fabric kills it when another does."""
+    if rank:
+        return SystemExit(0)
+    return KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number)
 
 
 @contextmanager
 def _signals() -> Iterator[_Stop]:
-    """Hold SIGINT and SIGTERM back until the step is done; a second one stops at once."""
+    """Hold SIGINT, SIGTERM and SIGUSR1 back until the step is done; a second one stops at once."""
     stop = _Stop()
     if threading.current_thread() is not threading.main_thread() or os.name == "nt":
         yield stop
         return
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
     before = {number: signal.signal(number, stop.note) for number in numbers}
     try:
         yield stop

@@ -1,0 +1,247 @@
+"""One training in several processes, one for each device, so that it is the same training as in one process.
+
+A batch is made whole in every process from the same seed, and each process trains on its rows of it. Batch
+normalisation takes its statistics, and the loss its mean, over the rows of all processes. What draws inside the network
+(dropout) differs in each process. The processes are started by Lightning Fabric, by torchrun or by srun.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import distributed, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from earmark.errors import ConfigError, ProtocolError, TrainingError
+from earmark.training.batches import Batch
+
+RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")  # what torchrun, Lightning Fabric and srun set in each process
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """Where to compute: words of Lightning Fabric, and the number of CPU threads (None: as it is) of all processes.
+
+    `devices`: on each node; `accumulate`: parts that a batch is cut into when memory is short. The gradient is that of
+    the whole batch's loss; batch normalisation takes its statistics over one part.
+    """
+
+    accelerator: str = "auto"
+    devices: int = 1
+    precision: str = "32-true"
+    threads: int | None = None
+    accumulate: int = 1
+
+
+@dataclass(frozen=True)
+class Position:
+    """Which of how many processes this one is, and in how many parts each takes a batch."""
+
+    rank: int = 0
+    world: int = 1
+    accumulate: int = 1
+
+    def parts(self, batch: Batch) -> Iterator[tuple[Batch, float]]:
+        """Yield the parts of a batch that this process trains on, with their shares of the batch's clips.
+
+        A batch too small for parts of two clips and of one in each process is cut into fewer parts. Raises
+        ProtocolError for fewer clips than processes, and for clips of unequal length, whose rows cannot be told apart.
+        """
+        n_clips = len(batch.inputs)
+        if self.world == self.accumulate == 1:
+            yield batch, 1.0
+            return
+        if batch.lengths:
+            raise ProtocolError("clips of unequal length cannot be parted; set devices and accumulate to 1")
+        if n_clips < self.world:
+            raise ProtocolError(
+                f"the batch of step {batch.step} has {n_clips} clips, fewer than the {self.world} processes; set"
+                f" devices in config.yaml to {n_clips} or less"
+            )
+        n_parts = max(1, min(self.accumulate, n_clips // max(2, self.world)))
+        for number in range(n_parts):
+            rows = slice(number + n_parts * self.rank, None, n_parts * self.world)
+            part = replace(batch, inputs=batch.inputs[rows], targets=batch.targets[rows], clip_ids=batch.clip_ids[rows])
+            yield part, len(part.inputs) / n_clips
+
+
+def make_fabric(hardware: Hardware):
+    """Start Lightning Fabric for a training; with several devices this starts their processes or joins them.
+
+    Fabric starts the program once more for each further device. Under torchrun, and under srun with a task for each
+    device of each node, the processes are there already. Raises ConfigError for more devices than there are GPUs.
+    """
+    from lightning_fabric import Fabric
+    from lightning_fabric.plugins.environments import LightningEnvironment
+    from lightning_fabric.strategies import DDPStrategy
+
+    nodes = count_nodes(hardware.devices)
+    on_gpu = hardware.accelerator != "cpu" and torch.cuda.is_available()
+    if on_gpu and torch.cuda.device_count() < hardware.devices:
+        raise ConfigError(
+            f"found {torch.cuda.device_count()} GPUs and devices: {hardware.devices}; set devices in config.yaml to at"
+            " most the number of GPUs that a job sees"
+        )
+    options: dict[str, Any] = {}
+    if hardware.devices * nodes > 1:
+        options["strategy"] = DDPStrategy(broadcast_buffers=False)  # they are equal in all processes already
+    if nodes == 1 and not _is_started_outside(hardware.devices):
+        options["plugins"] = [LightningEnvironment()]  # a SLURM job of one task starts its processes itself
+    fabric = Fabric(
+        accelerator=hardware.accelerator,
+        devices=hardware.devices,
+        num_nodes=nodes,
+        precision=hardware.precision,
+        **options,
+    )
+    if hardware.devices * nodes > 1:
+        fabric.launch()
+    if hardware.threads:
+        torch.set_num_threads(max(1, hardware.threads // hardware.devices))
+    return fabric
+
+
+def count_nodes(devices: int) -> int:
+    """Count the nodes on which torchrun or srun has started `devices` processes each; 1 where neither has."""
+    if not _is_started_outside(devices):
+        return 1
+    world = os.environ.get("WORLD_SIZE") if "TORCHELASTIC_RUN_ID" in os.environ else os.environ["SLURM_NTASKS"]
+    return max(1, int(world or 1) // devices)
+
+
+def log_of_process(path: str | Path) -> Path:
+    """Name the log of this process: `path` itself for the first one, `<name>.rank1.log` and so on for the others."""
+    rank = max(int(os.environ.get(name) or 0) for name in RANKS)
+    path = Path(path)
+    return path.with_suffix(f".rank{rank}{path.suffix}") if rank else path
+
+
+def describe_share(fabric, hardware: Hardware, batch_size: int) -> dict[str, Any]:
+    """Give what a card says of a training's devices: their number, nodes, parts of a batch, scope of batch norm."""
+    return {
+        "devices": fabric.world_size,
+        "nodes": count_nodes(hardware.devices),
+        "accumulate": hardware.accumulate,
+        "batch_norm_over": f"{batch_size // hardware.accumulate} clips",
+    }
+
+
+def share_batch_norm(model: nn.Module, device: torch.device) -> None:
+    """Let every batch normalisation of a model take its statistics over all processes; names of weights stay.
+
+    On GPUs by torch's SyncBatchNorm, which knows no CPU.
+    """
+    if device.type == "cuda":
+        nn.SyncBatchNorm.convert_sync_batchnorm(model)
+        return
+    for module in model.modules():
+        if isinstance(module, _BatchNorm):
+            module.forward = partial(batch_norm_of_all, module)
+
+
+def batch_norm_of_all(module: _BatchNorm, inputs: torch.Tensor) -> torch.Tensor:
+    """Normalise `inputs` [batch, channels, ...] as `module` would with the rows of all processes in one batch.
+
+    Mean and variance of the processes are weighed by their numbers of values; the running variance is the unbiased one.
+    Gradients flow through the statistics of all processes. Out of training it is the module's own forward.
+    """
+    if not module.training:
+        return type(module).forward(module, inputs)
+    values = inputs.to(torch.promote_types(inputs.dtype, torch.float32))  # half precision is too coarse for sums
+    axes = [0, *range(2, inputs.ndim)]
+    variance, mean = torch.var_mean(values, axes, correction=0)  # [channels]
+    n_own = torch.full_like(mean[:1], inputs.numel() / inputs.shape[1])
+    total = _SumOfAll.apply(torch.cat([mean * n_own, n_own]))
+    n_all = total[-1].detach()
+    mean_all = total[:-1] / n_all
+    variance_all = _SumOfAll.apply((variance + (mean - mean_all).square()) * n_own) / n_all
+    if module.track_running_stats:
+        with torch.no_grad():
+            module.num_batches_tracked += 1
+            momentum = 1 / module.num_batches_tracked if module.momentum is None else module.momentum
+            module.running_mean.lerp_(mean_all, momentum)
+            module.running_var.lerp_(variance_all * (n_all / (n_all - 1)), momentum)
+    scale = (variance_all + module.eps).rsqrt()
+    scale = scale if module.weight is None else scale * module.weight
+    shift = -mean_all * scale if module.bias is None else module.bias - mean_all * scale
+    shape = [1, -1, *[1] * (inputs.ndim - 2)]
+    return torch.addcmul(shift.view(shape), values, scale.view(shape)).to(inputs.dtype)
+
+
+class _SumOfAll(torch.autograd.Function):
+    """Sum a tensor over all processes; so does the gradient, as each process's value enters the loss of each."""
+
+    @staticmethod
+    def forward(ctx, values: torch.Tensor) -> torch.Tensor:
+        total = values.clone()
+        distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx, gradient: torch.Tensor) -> torch.Tensor:
+        total = gradient.contiguous().clone()
+        distributed.all_reduce(total)
+        return total
+
+
+def agree(value: float, signal_number: int | None, is_due: bool, device: torch.device) -> tuple[float, int, bool]:
+    """Agree on a step in one message: the sum of the loss's parts, the highest signal, whether the first says due."""
+    if not _has_others():
+        return value, signal_number or 0, is_due
+    own = torch.tensor([value, signal_number or 0, is_due], dtype=torch.float64, device=device)
+    found = [torch.empty_like(own) for _ in range(distributed.get_world_size())]
+    distributed.all_gather(found, own)
+    rows = torch.stack(found).cpu()
+    return float(rows[:, 0].sum()), int(rows[:, 1].max()), bool(rows[0, 2])
+
+
+def gather(value: Any) -> list[Any]:
+    """Collect a value of each process, in their order, for all of them."""
+    if not _has_others():
+        return [value]
+    found = [None] * distributed.get_world_size()
+    distributed.all_gather_object(found, value)
+    return found
+
+
+def check_same_step(step: int, work: Path) -> None:
+    """Raise TrainingError when the processes of a training would go on from different checkpoints."""
+    steps = gather(step)
+    if len(set(steps)) > 1:
+        raise TrainingError(
+            f"the processes of one training found checkpoints of steps {steps} in {work}, and must go on from the same"
+            " one. This folder has to be on a file system that all nodes see; start again when it is."
+        )
+
+
+def predict_shared(predict, rows: Sequence[int]) -> np.ndarray:
+    """Predict `rows` with each process taking its share; `predict(rows)` returns an array of as many rows.
+
+    All processes get the whole, in the order of `rows`.
+    """
+    if not _has_others():
+        return predict(rows)
+    world, rank = distributed.get_world_size(), distributed.get_rank()
+    own = np.asarray(rows)[rank::world]
+    shares = gather(predict(own) if len(own) else None)
+    first = next(share for share in shares if share is not None)
+    whole = np.empty((len(rows), *first.shape[1:]), dtype=first.dtype)
+    for number, share in enumerate(shares):
+        if share is not None:
+            whole[number::world] = share
+    return whole
+
+
+def _has_others() -> bool:
+    return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
+
+
+def _is_started_outside(devices: int) -> bool:
+    """Say whether torchrun, or srun with a task for each device, has started the processes."""
+    tasks, nodes = (int(os.environ.get(name) or 0) for name in ("SLURM_NTASKS", "SLURM_NNODES"))
+    return "TORCHELASTIC_RUN_ID" in os.environ or (tasks > 1 and tasks == devices * nodes)
