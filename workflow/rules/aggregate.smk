@@ -14,8 +14,8 @@ rule count_task:
     conda:
         "../../envs/audio.yaml"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=resource("count_task", "mem_mb"),
+        runtime=resource("count_task", "runtime"),
     params:
         task=task_of,
         vocabulary=vocabulary_of_task,
@@ -37,8 +37,8 @@ rule count_corpus:
     conda:
         "../../envs/audio.yaml"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=resource("count_corpus", "mem_mb"),
+        runtime=resource("count_corpus", "runtime"),
     params:
         corpus=corpus_of_study,
         vocabulary=corpus_labels_of_study,
@@ -58,8 +58,8 @@ rule describe_study:
     conda:
         "../../envs/torch.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=resource("describe_study", "mem_mb"),
+        runtime=resource("describe_study", "runtime"),
     params:
         tables=described_tables_of_study,
         representations=described_representations_of_study,
@@ -95,8 +95,8 @@ rule make_table:
     conda:
         "../../envs/paper.yaml"
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=resource("make_table", "mem_mb"),
+        runtime=resource("make_table", "runtime"),
     params:
         table=table_of,
         tasks=tasks_of_study,

@@ -17,8 +17,8 @@ rule describe_dataset:
     conda:
         "../../envs/audio.yaml"
     resources:
-        mem_mb=4000,
-        runtime=20,
+        mem_mb=resource("describe_dataset", "mem_mb"),
+        runtime=resource("describe_dataset", "runtime"),
     params:
         spec=dataset_of,
         label=generated_label(),
@@ -40,8 +40,8 @@ rule bind_data_cards:
     conda:
         "../../envs/paper.yaml"
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=resource("bind_data_cards", "mem_mb"),
+        runtime=resource("bind_data_cards", "runtime"),
     params:
         code=code("earmark.cards"),
     script:

@@ -15,8 +15,8 @@ rule fetch_checkpoint:
     conda:
         "../../envs/audio.yaml"
     resources:
-        mem_mb=500,
-        runtime=240,
+        mem_mb=resource("fetch_checkpoint", "mem_mb"),
+        runtime=resource("fetch_checkpoint", "runtime"),
     params:
         spec=row_of_checkpoint,
         store=f"{DATA}/checkpoints/{{checkpoint}}",

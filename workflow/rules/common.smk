@@ -2,6 +2,7 @@
 
 import os
 import re
+from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -12,6 +13,7 @@ from earmark.config.presence import with_absent
 from earmark.datasets import reader_of
 from earmark.errors import ConfigError
 from earmark.provenance import code_digest
+from earmark.resources import UNIFORM, ask, grow
 
 try:
     CONFIG = load_config(ROOT, config)
@@ -74,16 +76,23 @@ def code(*modules):
     return digest
 
 
+@cache
+def asked_of(rule, wildcards):
+    """Say what the first attempt of a job asks. `wildcards`: pairs of name and value."""
+    return ask(CONFIG, rule, dict(wildcards))
+
+
 def resource(rule, key):
-    """Ask the scale for what a rule may use; memory and time grow with each attempt."""
-    value = CONFIG.scale["resources"][rule][key]
-    if key == "threads":
-        return value
+    """Give what a job asks: the same for all jobs of a rule that may be an array, else by its wildcards."""
+
+    def first(wildcards):
+        return asked_of(rule, () if rule in UNIFORM else tuple(wildcards.items()))[key]
 
     def grown(wildcards, attempt):
-        return value * attempt
+        most = {"mem_mb": "most_mem_mb", "runtime": "most_minutes"}[key]
+        return grow(first(wildcards), CONFIG.scale["machine"][most], attempt)
 
-    return grown
+    return first if key == "threads" else grown
 
 
 def dataset_of(wildcards):

@@ -13,8 +13,8 @@ rule generate_archives:
     conda:
         "../../envs/audio.yaml"
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=resource("generate_archives", "mem_mb"),
+        runtime=resource("generate_archives", "runtime"),
     params:
         spec=dataset_parts(
             "title",
@@ -46,8 +46,8 @@ rule acquire_archives:
     conda:
         "../../envs/audio.yaml"
     resources:
-        mem_mb=1000,
-        runtime=1440,
+        mem_mb=resource("acquire_archives", "mem_mb"),
+        runtime=resource("acquire_archives", "runtime"),
     params:
         spec=dataset_parts("title", "files", "licence", "access", "terms", "page", "hours", "missing_is_normal"),
         folders=[f"{DATA}/real/{{dataset}}/archives", *CONFIG.user["archive_dirs"]],

@@ -25,8 +25,8 @@ rule make_figure:
     conda:
         "../../envs/paper.yaml"
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=resource("make_figure", "mem_mb"),
+        runtime=resource("make_figure", "runtime"),
     params:
         figure=figure_of,
         definition=definition_of_figure,

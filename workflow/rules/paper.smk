@@ -17,8 +17,8 @@ rule make_report:
     conda:
         "../../envs/paper.yaml"
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=resource("make_report", "mem_mb"),
+        runtime=resource("make_report", "runtime"),
     params:
         studies=CONFIG.studies,
         label=CONFIG.scale["label"],

@@ -100,8 +100,8 @@ rule provide_weights:
     conda:
         "../../envs/torch.yaml"
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=resource("provide_weights", "mem_mb"),
+        runtime=resource("provide_weights", "runtime"),
     params:
         encoder=encoder_slug,
         encoder_options=encoder_options,
