@@ -1,19 +1,26 @@
 """A checkout that jobs cannot write to, with data and results elsewhere; trainings that read from scratch."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from checkouts import copy_workflow, environment, planned_jobs, run_snakemake
 
 from earmark.files import read_yaml
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
-SHORT = ("--config", "overrides={protocols: {byol: {epochs: 1}}}")
+SHORT = (
+    "--config",
+    "overrides={trials: 1, max_folds: 1, protocols: {byol: {epochs: 1}, downstream: {max_epochs: 1}}}",
+)
 WEIGHTS = "results/mini/encoders/byola_fsd50k/weights.safetensors"
+SCORES = "results/mini/scores/at/esc50/mobilenet_v2/scratch.parquet"
 TABLE = "results/mini/tables/byola/table16.csv"  # of descriptions: needs no training
+LOGS = ("pretrain_byol/byola_fsd50k.log", "finetune_encoder/at/esc50/mobilenet_v2/scratch.log")
 
 
 def listing(folder: Path) -> dict[str, tuple[int, int]]:
@@ -44,14 +51,20 @@ def work(read_only, tmp_path_factory):
     folder, before = tmp_path_factory.mktemp("work"), listing(read_only)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SLURM_TMPDIR", str(folder.parent / "node"))
-        run_snakemake(read_only, "--directory", str(folder), "--cores", "2", TABLE, WEIGHTS, *SHORT)
+        run_snakemake(read_only, "--directory", str(folder), "--cores", "2", TABLE, WEIGHTS, SCORES, *SHORT)
     assert listing(read_only) == before
     return folder
 
 
 def test_all_that_a_run_makes_lies_in_the_working_folder(work):
     assert sorted(path.name for path in work.iterdir()) == [".snakemake", "data", "results"]
-    for path in (TABLE, WEIGHTS, "data/mini/fsd50k/clips.parquet", "results/mini/logs/pretrain_byol/byola_fsd50k.log"):
+    for path in (
+        TABLE,
+        WEIGHTS,
+        SCORES,
+        "data/mini/fsd50k/clips.parquet",
+        "results/mini/logs/pretrain_byol/byola_fsd50k.log",
+    ):
         assert (work / path).is_file()
 
 
@@ -68,27 +81,33 @@ def test_a_second_run_from_the_working_folder_itself_has_nothing_to_do(work, rea
         WEIGHTS,
     ]
     settings = {"cwd": work, "env": environment(read_only), "text": True}
-    done = subprocess.run([*command, WEIGHTS, *SHORT], capture_output=True, check=False, **settings)
+    done = subprocess.run([*command, WEIGHTS, SCORES, *SHORT], capture_output=True, check=False, **settings)
     assert done.returncode == 0 and "Nothing to be done" in done.stdout + done.stderr, done.stderr[-3000:]
 
 
-def test_weights_are_the_same_with_and_without_scratch(work, read_only, monkeypatch):
-    log, card = work / "results/mini/logs/pretrain_byol/byola_fsd50k.log", (work / WEIGHTS).with_name("card.yaml")
-    assert "copied to" in log.read_text() and len(list((work.parent / "node").glob("*/*/audio_16k.arrow"))) == 1
-    near = read_yaml(card)
+def test_results_are_the_same_with_and_without_scratch(work, read_only, monkeypatch):
+    logs = [work / "results/mini/logs" / log for log in LOGS]
+    copied = {path.name for path in (work.parent / "node").glob("earmark-*/*/*")}
+    assert copied == {"clips.parquet", "audio_16k.arrow", "frames.npy", "index.parquet", "statistics.json"}
+    assert all("copied to" in log.read_text() for log in logs)
+    card, scores = (work / WEIGHTS).with_name("card.yaml"), work / SCORES
+    near_card, near_scores = read_yaml(card), pd.read_parquet(scores)
+    shutil.rmtree(scores.with_suffix("") / "runs")  # else its finished runs are not run again
     monkeypatch.delenv("SLURM_TMPDIR", raising=False)
-    forced = ("--forcerun", "pretrain_byol")
-    run_snakemake(read_only, "--directory", str(work), "--cores", "1", WEIGHTS, *forced, *SHORT)
-    shared = read_yaml(card)
-    assert "copied to" not in log.read_text()
+    forced = ("--forcerun", "pretrain_byol", "finetune_encoder")
+    run_snakemake(read_only, "--directory", str(work), "--cores", "2", WEIGHTS, SCORES, *forced, *SHORT)
+    assert not any("copied to" in log.read_text() for log in logs)
+    card, scores = read_yaml(card), pd.read_parquet(scores)
     for key in ("weights_sha256", "last_loss", "steps", "pre_norm"):
-        assert near[key] == shared[key]
-    assert {**near["provenance"], "started": ""} == {**shared["provenance"], "started": ""}
+        assert near_card[key] == card[key]
+    assert {**near_card["provenance"], "started": ""} == {**card["provenance"], "started": ""}
+    same = ["value", "last_epoch_value", "n", "steps", "run_digest", "code", "config", "inputs"]
+    pd.testing.assert_frame_equal(near_scores[same], scores[same], check_exact=True)
 
 
 def test_where_scratch_is_reruns_nothing(work, read_only):
     setting = (*SHORT, "scratch_dir=none")
-    done = run_snakemake(read_only, "--directory", str(work), "-n", WEIGHTS, TABLE, *setting)
+    done = run_snakemake(read_only, "--directory", str(work), "-n", WEIGHTS, SCORES, TABLE, *setting)
     assert "Nothing to be done" in done.stdout
 
 
