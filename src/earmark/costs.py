@@ -14,7 +14,6 @@ from earmark.errors import EarmarkError
 from earmark.figures.drawing import GREY, INK, LARGE, NORMAL, SMALL, WIDTH
 from earmark.files import atomic_path, write_text
 
-NUMBERS = ("s", "max_rss", "cpu_time")
 HEADINGS = {
     "rule": "rule",
     "jobs": "jobs",
@@ -47,15 +46,14 @@ LEGEND = (
     "Hours asked are a job's time limit, used its seconds on the clock; a limit that is not used up costs nothing but"
     " the scheduler's favour. GB and CPU asked are held for as long as the job runs: wasted is what it held and did not"
     " use. Core and GPU hours are held, whether used or not. Asked is what a first attempt asks. Finished jobs only, at"
-    " their last attempt; `-` where too short a job was not measured. What serves several studies is `shared`, as is a"
-    " study that `studies` of config.yaml leaves out."
+    " their last attempt; `-` where too short a job was not measured. What serves several studies is `shared`."
 )
 
 
 def make_costs(
     *,
     results: Path,
-    asked: Mapping[str, Mapping[str, int | None]],
+    asked: Mapping[str, Mapping[str, Any]],
     homes: Mapping[str, str],
     csv: Path,
     by_study: Path,
@@ -65,12 +63,12 @@ def make_costs(
 ) -> str:
     """Write the tables of costs as csv and Markdown and draw them, and return the Markdown.
 
-    `results`: the folder `results/<scale>`, whose `benchmarks` hold one folder or file for each rule. `asked`: for each
-    of these `mem_mb`, `runtime` (minutes), `threads` and `gpu`. `homes`: {study or representation: study}. Raises
-    EarmarkError when no job has finished yet.
+    `results`: the folder `results/<scale>`. `asked`: by the path of a benchmark file under its `benchmarks` what the
+    job asked: `mem_mb`, `runtime` (minutes), `threads`, `gpu`, None where nothing was said. `homes`: {study or
+    representation: study}. Raises EarmarkError when no job has finished yet.
     """
     jobs = read_benchmarks(results / "benchmarks", asked, homes)
-    costs, studies = sum_costs(jobs, asked), sum_studies(jobs, asked)
+    costs, studies = sum_costs(jobs), sum_studies(jobs)
     for path, table in ((csv, costs), (by_study, studies)):
         with atomic_path(path) as temporary:
             table.to_csv(temporary, index=False, float_format="%.4f")
@@ -81,60 +79,71 @@ def make_costs(
         _to_markdown(costs, HEADINGS),
         _to_markdown(studies, STUDY_HEADINGS),
         LEGEND,
-        describe_files(results),
+        describe_files(results, len(jobs)),
     ]
     text = "\n\n".join(parts)
     write_text(md, text + "\n")
     return text
 
 
-def read_benchmarks(folder: Path, rules: Mapping[str, Any], homes: Mapping[str, str]) -> pd.DataFrame:
-    """Read the benchmark files of finished jobs: a row a job with `rule`, `study`, `s`, `max_rss` (MB), `cpu_time` (s).
+def read_benchmarks(folder: Path, asked: Mapping[str, Mapping[str, Any]], homes: Mapping[str, str]) -> pd.DataFrame:
+    """Read the benchmark files of finished jobs: one row a job.
 
-    `homes`: {study or representation: study}; the path `<rule>/<study or representation>/...` tells the study, and is
-    that of `shared` work otherwise. A measure that Snakemake has not taken (a job of less than its sampling interval)
-    is missing. A file that cannot be read is left out only when it is empty, as a killed job leaves it. Raises
-    EarmarkError when there is no file.
+    Columns: `rule`, `study`, `hours` on the clock, `gb` and `cpu_hours` used, and as asked `limit` (hours), `gb_asked`,
+    `threads`, `gpus`. `homes`: {study or representation: study}; the path `<rule>/<study or representation>/...` tells
+    the study, other work is `shared`. A measure that Snakemake has not taken (a job of less than its sampling interval)
+    is missing, as is what was not asked. An empty file, as a killed job leaves it, is left out. Raises EarmarkError
+    when there is no file.
     """
     rows = []
-    for path in sorted(folder.rglob("*.tsv")):
-        name, *rest = path.relative_to(folder).with_suffix("").parts
-        if name in rules and path.stat().st_size:
-            table = pd.read_csv(path, sep="\t", na_values=["-", "NA"])
-            measured = {key: pd.to_numeric(table[key]).iloc[-1] for key in NUMBERS}
-            rows.append({"rule": name, "study": homes.get(rest[0], SHARED) if rest else SHARED, **measured})
+    for name, wants in asked.items():
+        rule, *rest = Path(name).with_suffix("").parts
+        if not (folder / name).stat().st_size:
+            continue
+        table = pd.read_csv(folder / name, sep="\t", na_values=["-", "NA"])
+        seconds, peak, cpu_seconds = (pd.to_numeric(table[key]).iloc[-1] for key in ("s", "max_rss", "cpu_time"))
+        rows.append(
+            {
+                "rule": rule,
+                "study": homes.get(rest[0], SHARED) if rest else SHARED,
+                "hours": seconds / 3600,
+                "gb": peak / 1000,
+                "cpu_hours": cpu_seconds / 3600,
+                "limit": _or_nan(wants["runtime"]) / 60,
+                "gb_asked": _or_nan(wants["mem_mb"]) / 1000,
+                "threads": wants["threads"] or 1,
+                "gpus": wants["gpu"] or 0,
+            }
+        )
     if not rows:
         raise EarmarkError(f"found no finished job in {folder}; costs are summed after a run. Make a table first.")
     return pd.DataFrame(rows)
 
 
-def sum_costs(jobs: pd.DataFrame, asked: Mapping[str, Mapping[str, int | None]]) -> pd.DataFrame:
+def sum_costs(jobs: pd.DataFrame) -> pd.DataFrame:
     """Add up what the jobs of each rule asked, used and wasted; the most hours first, a last row for all.
 
-    `jobs`: as from `read_benchmarks`. Hours on the clock, GB as 1,000 MB, CPU and GPU hours.
+    `jobs`: as from `read_benchmarks`. Hours on the clock, GB as 1,000 MB (of jobs that asked differently the most), CPU
+    and GPU hours.
     """
     rows = []
     for name, group in jobs.groupby("rule"):
-        wants = asked[name]
-        hours = group["s"] / 3600
-        gb, peak = _or_nan(wants["mem_mb"]) / 1000, group["max_rss"] / 1000
-        limit = _or_nan(wants["runtime"]) / 60
-        cpu_asked, cpu_used = (wants["threads"] or 1) * hours, group["cpu_time"] / 3600
+        hours, cpu_asked = group["hours"], group["threads"] * group["hours"]
         rows.append(
             {
                 "rule": name,
                 "jobs": len(group),
-                "hours_asked": limit * len(group),
+                "hours_asked": group["limit"].sum(min_count=1),
                 "hours_used": hours.sum(),
-                "hours_wasted": limit * len(group) - hours.sum(),
-                "longest_share": hours.max() / limit,
-                "gb_asked": gb,
-                "gb_peak": peak.max(),
-                "gb_hours_wasted": ((gb - peak) * hours).sum(),
+                "hours_wasted": (group["limit"] - hours).sum(min_count=1),
+                "longest_share": (hours / group["limit"]).max(),
+                "gb_asked": group["gb_asked"].max(),
+                "gb_peak": group["gb"].max(),
+                "gb_hours_wasted": ((group["gb_asked"] - group["gb"]) * hours).sum(),
                 "cpu_hours_asked": cpu_asked.sum(),
-                "cpu_hours_used": cpu_used.sum(),
-                "cpu_hours_wasted": (cpu_asked - cpu_used).sum(),
-                "gpu_hours": (wants["gpu"] or 0) * hours.sum(),
+                "cpu_hours_used": group["cpu_hours"].sum(),
+                "cpu_hours_wasted": (cpu_asked - group["cpu_hours"]).sum(),
+                "gpu_hours": (group["gpus"] * hours).sum(),
             }
         )
     costs = pd.DataFrame(rows).sort_values(["hours_used", "rule"], ascending=[False, True], ignore_index=True)
@@ -142,7 +151,7 @@ def sum_costs(jobs: pd.DataFrame, asked: Mapping[str, Mapping[str, int | None]])
     return pd.concat([costs, pd.DataFrame([{"rule": "all", **whole}])], ignore_index=True)[list(HEADINGS)]
 
 
-def sum_studies(jobs: pd.DataFrame, asked: Mapping[str, Mapping[str, int | None]]) -> pd.DataFrame:
+def sum_studies(jobs: pd.DataFrame) -> pd.DataFrame:
     """Add up what the jobs of each study took, rule by rule, the most hours first, and after them all of its rules.
 
     `jobs`: as from `read_benchmarks`. Core hours are threads asked times hours on the clock; GB as 1,000 MB.
@@ -152,12 +161,12 @@ def sum_studies(jobs: pd.DataFrame, asked: Mapping[str, Mapping[str, int | None]
             "study": jobs["study"],
             "rule": jobs["rule"],
             "jobs": 1,
-            "seconds": jobs["s"],
-            "hours": jobs["s"] / 3600,
-            "core_hours": jobs["rule"].map(lambda name: asked[name]["threads"] or 1) * jobs["s"] / 3600,
-            "cpu_hours": jobs["cpu_time"] / 3600,
-            "gpu_hours": jobs["rule"].map(lambda name: asked[name]["gpu"] or 0) * jobs["s"] / 3600,
-            "gb_peak": jobs["max_rss"] / 1000,
+            "seconds": jobs["hours"] * 3600,
+            "hours": jobs["hours"],
+            "core_hours": jobs["threads"] * jobs["hours"],
+            "cpu_hours": jobs["cpu_hours"],
+            "gpu_hours": jobs["gpus"] * jobs["hours"],
+            "gb_peak": jobs["gb"],
         }
     )
     how = dict.fromkeys(list(STUDY_HEADINGS)[2:], "sum") | {"gb_peak": "max"}
@@ -169,18 +178,26 @@ def sum_studies(jobs: pd.DataFrame, asked: Mapping[str, Mapping[str, int | None]
     return pd.concat(parts, ignore_index=True)[list(STUDY_HEADINGS)].astype({"jobs": int})
 
 
-def describe_files(results: Path) -> str:
-    """Say how many files lie under `results/<scale>`, and how many that is for 1,000 runs (seed and fold of a task)."""
-    counts, runs = Counter(), 0
+def describe_files(results: Path, n_jobs: int) -> str:
+    """Say how many files lie under `results/<scale>`, and how many that is for 1,000 runs (seed and fold of a task).
+
+    `n_jobs`: jobs in the tables; benchmark files of others, no longer declared, are named.
+    """
+    counts, runs, unused = Counter(), 0, -n_jobs
     tables = {f"{mode}.parquet" for mode in MODES}
     for folder, _, names in os.walk(results):
         parts = Path(folder).relative_to(results).parts
         counts[parts[0] if parts else "."] += len(names)
         if parts[:1] == ("scores",):
             runs += sum(read_metadata(Path(folder) / name).num_rows for name in tables.intersection(names))
+        if parts[:1] == ("benchmarks",):
+            unused += sum((Path(folder) / name).stat().st_size > 0 for name in names)
     told = ", ".join(f"{name} {count:,}" for name, count in counts.most_common() if count)
     text = f"Files under {results}: {counts.total():,} ({told}) for {runs:,} finished runs"
-    return f"{text}: {1000 * counts.total() / runs:,.0f} files per 1,000 runs." if runs else f"{text}."
+    text += f": {1000 * counts.total() / runs:,.0f} files per 1,000 runs." if runs else "."
+    return text + (
+        f" {unused:,} benchmark files are of jobs that this configuration lacks; left out." if unused else ""
+    )
 
 
 def draw_costs(costs: pd.DataFrame, studies: pd.DataFrame, label: str | None):

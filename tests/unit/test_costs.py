@@ -46,18 +46,24 @@ def add_benchmark(results, name, row):
     path.write_text(HEAD + row + "\n")
 
 
+def asked_in(results):
+    """Say what each job asked: all jobs of a rule the same."""
+    names = [str(path.relative_to(results / "benchmarks")) for path in sorted(results.rglob("*.tsv"))]
+    return {name: ASKED[name.split("/")[0]] for name in names}
+
+
 def jobs_of(results):
-    return read_benchmarks(results / "benchmarks", ASKED, HOMES)
+    return read_benchmarks(results / "benchmarks", asked_in(results), HOMES)
 
 
 def make(results, folder):
     names = dict(zip(("csv", "by_study", "md", "figure"), OUTPUTS, strict=True))
     paths = {key: folder / name for key, name in names.items()}
-    return make_costs(results=results, asked=ASKED, homes=HOMES, label="mini scale: generated sound", **paths)
+    return make_costs(results=results, asked=asked_in(results), homes=HOMES, label="mini scale", **paths)
 
 
 def test_sums_of_a_rule(results):
-    costs = sum_costs(jobs_of(results), ASKED).set_index("rule")
+    costs = sum_costs(jobs_of(results)).set_index("rule")
     probe = costs.loc["train_probe"]
     assert (probe["jobs"], probe["hours_asked"], probe["hours_used"], probe["hours_wasted"]) == (2, 2.0, 0.75, 1.25)
     assert (probe["longest_share"], probe["gb_asked"], probe["gb_peak"]) == (0.5, 4.0, 3.0)
@@ -68,8 +74,18 @@ def test_sums_of_a_rule(results):
     assert costs.loc["all", "jobs"] == 3 and costs.loc["all", "gpu_hours"] == 0.75
 
 
+def test_jobs_of_a_rule_may_ask_differently(results):
+    """A quarter of an hour of 30 minutes with 3 of 9 GB, beside half an hour of 60 minutes with 1 of 4 GB."""
+    asked = asked_in(results)
+    asked["train_probe/at/esc50/two.tsv"] = {"mem_mb": 9000, "runtime": 30, "threads": 4, "gpu": 0}
+    costs = sum_costs(read_benchmarks(results / "benchmarks", asked, HOMES)).set_index("rule").loc["train_probe"]
+    assert (costs["hours_asked"], costs["gb_asked"], costs["longest_share"], costs["gpu_hours"]) == (1.5, 9, 0.5, 0.5)
+    assert costs["gb_hours_wasted"] == pytest.approx(3 * 0.5 + 6 * 0.25)
+    assert costs["cpu_hours_asked"] == pytest.approx(2 * 0.5 + 4 * 0.25)
+
+
 def test_sums_of_a_study(two_studies):
-    studies = sum_studies(jobs_of(two_studies), ASKED).set_index(["study", "rule"])
+    studies = sum_studies(jobs_of(two_studies)).set_index(["study", "rule"])
     probe, whole = studies.loc[("at", "train_probe")], studies.loc[("at", "all")]
     assert (probe["jobs"], probe["seconds"], probe["hours"]) == (2, 2700, 0.75)
     assert (probe["core_hours"], probe["cpu_hours"], probe["gpu_hours"], probe["gb_peak"]) == (1.5, 0.625, 0.75, 3.0)
@@ -85,7 +101,8 @@ def test_sums_of_a_study(two_studies):
 
 def test_figure_draws_the_sums(two_studies):
     jobs = jobs_of(two_studies)
-    figure = draw_costs(sum_costs(jobs, ASKED), sum_studies(jobs, ASKED), None)
+    assert pd.isna(sum_costs(jobs).set_index("rule").loc["compute_log_mel", "hours_asked"])
+    figure = draw_costs(sum_costs(jobs), sum_studies(jobs), None)
     hours, memory = figure.axes
     assert [text.get_text() for text in hours.get_yticklabels()] == [
         "count_task", "compute_log_mel", "train_probe", "pretrain_encoder",
@@ -107,15 +124,20 @@ def test_files_per_thousand_runs(tmp_path):
     (tmp_path / "logs").mkdir()
     for name in ("logs/one.log", "logs/two.log", "costs.csv"):
         (tmp_path / name).touch()
-    text = describe_files(tmp_path)
+    text = describe_files(tmp_path, 0)
     assert "7 (scores 4, logs 2, . 1) for 3 finished runs: 2,333 files per 1,000 runs." in text
-    assert describe_files(tmp_path / "logs").endswith("2 (. 2) for 0 finished runs.")
+    assert describe_files(tmp_path / "logs", 0).endswith("2 (. 2) for 0 finished runs.")
+
+
+def test_benchmarks_that_no_rule_claims_are_told(two_studies):
+    assert "left out" not in describe_files(two_studies, 6)
+    assert "2 benchmark files are of jobs that this configuration lacks" in describe_files(two_studies, 4)
 
 
 def test_files_hold_the_tables_and_the_scale(two_studies, tmp_path):
     text = make(two_studies, tmp_path)
     csv, by_study, md, figure = (tmp_path / name for name in OUTPUTS)
-    assert md.read_text() == text + "\n" and "*mini scale: generated sound*" in text
+    assert md.read_text() == text + "\n" and "*mini scale*" in text
     rules = ["pretrain_encoder", "train_probe", "compute_log_mel", "count_task", "all"]
     assert list(pd.read_csv(csv)["rule"]) == rules
     assert list(pd.read_csv(by_study)["study"].unique()) == ["at", "byola", "shared"]
