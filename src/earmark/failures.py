@@ -70,6 +70,7 @@ class JobErrors(logging.Handler):
             if job is None or "rule_msg" not in info:
                 continue
             message = (info["rule_msg"] or "").replace(SNAKEMAKES_ADVICE, "").strip()
+            message = message.partition("\n")[0]  # the call of sbatch would follow, thousands of characters
             self.messages[job] = message or self.messages.get(job, "")
             named = [*info["log"], *getattr(record, "aux_logs", [])]
             if len(named) >= len(self.logs.get(job, [])):  # a group names SLURM's log first, its jobs come after

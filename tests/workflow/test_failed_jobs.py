@@ -1,6 +1,7 @@
 """What a run says of failed jobs and of locks, in small workflows with the project's own hooks and default profile."""
 
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -36,6 +37,48 @@ rule wait:
     output: "out/waited"
     shell: "sleep 60; touch {{output}}"
 """
+
+
+COMMANDS = {
+    "sbatch": """#!{python}
+import os, subprocess, sys
+from pathlib import Path
+values, job = dict(zip(sys.argv, sys.argv[1:])), os.getpid()
+(note,) = Path(".snakemake/engines").iterdir()
+assert values["--job-name"] in note.read_text(), "a second Snakemake would take this job for a left one"
+wrap = next(word for word in sys.argv if word.startswith("--wrap=")).removeprefix("--wrap=")
+with Path(values["--output"].replace("%j", str(job))).open("w") as log:
+    status = subprocess.run(wrap, shell=True, stdout=log, stderr=log).returncode
+with Path("{folder}/states").open("a") as file:
+    print(job, "FAILED" if status else "COMPLETED", sep="|", file=file)
+print(job)
+""",
+    "srun": """#!/bin/sh
+while [ "$1" != "{python}" ]; do shift; done
+exec "$@"
+""",
+    "squeue": """#!/bin/sh
+case "$*" in *--states=all*) cat {folder}/states;; esac
+""",
+    "sinfo": "#!/bin/sh\necho 'debug*|infinite|(null)'\n",
+    "scontrol": "#!/bin/sh\necho 'AccountingStorageType = accounting_storage/none'; echo 'MinJobAge = 3600 sec'\n",
+}
+SITE = (
+    *("--executor", "slurm", "--jobs", "2", "--slurm-status-command", "squeue", "--slurm-no-account"),
+    *("--slurm-jobname-prefix", "earmark", "--default-resources", "mem_mb=10", "runtime=1"),
+    *("--slurm-init-seconds-before-status-checks", "1", "--seconds-between-status-checks", "1"),
+)
+
+
+@pytest.fixture
+def slurm(tmp_path_factory, monkeypatch):
+    """Put commands on the path that look like SLURM's; sbatch runs the job to its end before it answers."""
+    place = tmp_path_factory.mktemp("slurm")
+    (place / "states").touch()
+    for name, text in COMMANDS.items():
+        (place / name).write_text(text.format(python=sys.executable, folder=place))
+        (place / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{place}{os.pathsep}{os.environ['PATH']}")
 
 
 @pytest.fixture
@@ -86,6 +129,17 @@ def test_a_failed_job_stops_no_other_and_its_command_reruns_just_that(folder):
     assert planned_jobs(give(command, folder)) == {"copy_part": 1}
     assert (folder / "out" / "b.txt").read_text() == "b" and not (folder / TABLE).exists()
     assert planned_jobs(run(folder, "all", "--cores", "1", *settings)) == {"sum_part": 1, "all": 1}
+
+
+def test_a_job_that_failed_on_a_cluster_has_the_log_of_slurm_and_its_settings(folder, slurm):
+    printed = run(folder, "out/b.txt", *SITE, "--config", "parts=my parts", check=False)
+    text = (folder / TABLE).read_text()
+    assert text in printed and "| 1 | copy_part | name=b    | 2        | logs/b.log |" in text and "| 2 |" not in text
+    assert "SLURM status is: 'FAILED'" in text and "cannot stat 'my parts/b'" in text
+    log = re.search(r"Last lines of (.*/slurm_logs/rule_copy_part/b/\d+\.log):", text)
+    assert "Error in rule copy_part" in Path(log[1]).read_text()
+    (command,) = commands(text)
+    assert shlex.split(command)[3:] == ["out/b.txt", *SITE, "--config", "parts=my parts"]
 
 
 def test_a_clean_whole_run_takes_the_table_away(folder):
