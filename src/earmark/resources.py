@@ -36,8 +36,9 @@ WIDEST, WIDEST_OF_RESNET50, WIDEST_OUTSIDE = 4096, 16_384, 12_288
 FORWARD = 1 / 3  # of a training step: the gradients take two more passes
 BYOL_PASSES = 2 * (1 + FORWARD)  # two views, each through the network that is trained and through its target
 SMALL_ENCODER = 10e6  # parameters up to which encoders count alike; above, time grows with them
-PARAMETERS_OUTSIDE = 200e6  # measured: CREPE, 20 times as long as BYOL-A
-LINEAR_FLOPS_PER_CORE = 35e9  # half of what was measured for products of a batch of 200 by 3,072 with seven heads of 50
+PARAMETERS_OUTSIDE = 200e6  # measured: CREPE takes 20 times and more what BYOL-A does at mini scale
+# Half of what was measured for products of a batch of 200 by 3,072 with seven heads of 50 classes.
+LINEAR_FLOPS_PER_CORE = 35e9
 LINEAR_FLOPS_OF_GPU = 2e12  # assumed
 LINEAR_STEP_SECONDS = 0.002  # what a step takes beside its products
 DECODED_HOURS_PER_CORE_HOUR = 500  # measured: 550 (mp3) to 825 (wav), stereo at 44.1 kHz to mono at 16 kHz
@@ -92,13 +93,18 @@ def grow(value: int, most: int, attempt: int) -> int:
 
 
 def size_of(config: Config, dataset: str) -> Size:
-    """Give the size of a data set by its row file; generated ones have up to 350 clips, 0.8 hours and few MB."""
+    """Give the size of a data set by its row file; generated ones have up to 350 clips, 0.8 hours and few MB.
+
+    Where the row lacks its hours, clips count ten seconds.
+    """
     row = config.datasets[dataset]
     classes = len(row["labels"] or ()) or MOST_CLASSES
     if config.source == "mini":
         return Size(400, 1.0, 0.1, classes)
+    clips = max(1, sum(count or 0 for count in row["counts"].values()))
+    hours = row.get("hours", clips * 10 / 3600)
     known = sum(entry["bytes"] or 0 for entry in row["files"])
-    return Size(sum(row["counts"].values()), row["hours"], max(known, row["hours"] * BYTES_PER_HOUR) / 1e9, classes)
+    return Size(clips, hours, max(known, hours * BYTES_PER_HOUR) / 1e9, classes)
 
 
 def parameters_of(config: Config, representation: str) -> float:

@@ -56,6 +56,13 @@ def test_sizes_are_those_of_the_row_file(at_scale):
     assert size_of(at_scale("mini"), "audioset").clips == size_of(at_scale("mini"), "esc50").clips
 
 
+def test_rows_that_leave_out_hours_and_counts_have_a_size(at_scale):
+    config = at_scale("paper")
+    row = {key: value for key, value in config.datasets["esc50"].items() if key != "hours"}
+    config.datasets["made_up"] = row | {"counts": {"train": 720, "test": None}, "labels": None}
+    assert size_of(config, "made_up") == Size(720, 2.0, 2 * 0.1152, 1300)
+
+
 def test_linear_evaluation_holds_the_largest_task_twice(at_scale):
     """The largest is NSynth: 305,979 clips of 4,096 numbers at most, with targets, scores, and the heads beside it."""
     config = at_scale("paper", tasks=["nsynth_instrument"])
