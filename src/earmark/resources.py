@@ -197,7 +197,7 @@ def need_finetune_encoder(config: Config, names: Mapping[str, str]) -> Need:
 
 
 def need_train_probe(config: Config, names: Mapping[str, str]) -> Need:
-    """The largest of all probes of this run: all its rows are in memory, of whole clips and of chunks to train on."""
+    """The largest of all probes of this run: its rows, of whole clips and of chunks, are mapped and read each epoch."""
     needs = [Need(torch_mb(config))]
     for study, entry in config.studies.items():
         frozen = any("frozen" in row["modes"] for row in entry["representations"].values())
@@ -210,7 +210,7 @@ def need_train_probe(config: Config, names: Mapping[str, str]) -> Need:
             epochs = protocol["max_epochs"] * _n_trainings(config, {"study": study, "task": slug})
             needs.append(
                 Need(
-                    torch_mb(config) + rows_mb + size.clips * (CLIP_BYTES + 8 * size.classes) / 1e6,
+                    torch_mb(config) + size.clips * (CLIP_BYTES + 8 * size.classes) / 1e6,
                     epochs * (size.clips / protocol["batch_size"] * LINEAR_STEP_SECONDS + rows_mb / 2000) / 60,
                     math.inf,
                 )

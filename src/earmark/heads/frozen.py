@@ -28,14 +28,14 @@ EVALUATION_ROWS = 200_000
 
 
 class Embeddings:
-    """One view of a data set's embeddings, in memory.
+    """One view of a data set's embeddings, mapped from its file: the system keeps in memory what fits.
 
     `path`: embeddings.npy, with index.parquet beside it; `clip_ids`: the clips of the task's data set, in order. `clip`
     [pieces] is the row of each piece's clip. Raises StoreError when the two do not list the same clips.
     """
 
     def __init__(self, path: Path, clip_ids: Sequence[str]):
-        self.rows = np.load(path)
+        self.rows = np.load(path, mmap_mode="r")
         index = pd.read_parquet(path.with_name("index.parquet"))
         number = {clip: row for row, clip in enumerate(clip_ids)}
         if set(index["clip_id"]) != set(number):
