@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from pyarrow.parquet import read_metadata
 
 from earmark.config.load import MODES
 from earmark.errors import EarmarkError
@@ -189,7 +188,10 @@ def describe_files(results: Path, n_jobs: int) -> str:
         parts = Path(folder).relative_to(results).parts
         counts[parts[0] if parts else "."] += len(names)
         if parts[:1] == ("scores",):
-            runs += sum(read_metadata(Path(folder) / name).num_rows for name in tables.intersection(names))
+            found = [
+                pd.read_parquet(Path(folder) / name, columns=["seed", "fold"]) for name in tables.intersection(names)
+            ]
+            runs += sum(len(table.drop_duplicates()) for table in found)  # a run may have several metrics
         if parts[:1] == ("benchmarks",):
             unused += sum((Path(folder) / name).stat().st_size > 0 for name in names)
     told = ", ".join(f"{name} {count:,}" for name, count in counts.most_common() if count)

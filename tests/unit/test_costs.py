@@ -118,7 +118,8 @@ def test_figure_draws_the_sums(two_studies):
 def test_files_per_thousand_runs(tmp_path):
     scores = tmp_path / "scores" / "at" / "esc50" / "mobilenet_v2"
     (scores / "frozen" / "runs").mkdir(parents=True)
-    pd.DataFrame({"value": [1.0, 2.0, 3.0]}).to_parquet(scores / "frozen.parquet")
+    runs = {"seed": [1, 2, 1, 1], "fold": [1, 1, 2, 1], "metric": ["map", "map", "map", "mauc"]}  # of three runs
+    pd.DataFrame(runs).to_parquet(scores / "frozen.parquet")
     for name in ("frozen_predictions.parquet", "frozen/runs/seed1_fold1.parquet", "frozen/runs/seed2_fold1.parquet"):
         pd.DataFrame({"value": [1.0]}).to_parquet(scores / name)
     (tmp_path / "logs").mkdir()
