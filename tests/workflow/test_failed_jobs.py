@@ -27,7 +27,7 @@ rule all:
 rule copy_part:
     output: "out/{{name}}.txt"
     log: "logs/{{name}}.log"
-    retries: 1
+    retries: config.get("retries", 1)
     shell: "echo copying {{wildcards.name}} >> {{log}}; cp {{PARTS:q}}/{{wildcards.name}} {{output}} 2>> {{log}}"
 rule sum_part:
     input: "out/{{name}}.txt"
@@ -132,14 +132,15 @@ def test_a_failed_job_stops_no_other_and_its_command_reruns_just_that(folder):
 
 
 def test_a_job_that_failed_on_a_cluster_has_the_log_of_slurm_and_its_settings(folder, slurm):
-    printed = run(folder, "out/b.txt", *SITE, "--config", "parts=my parts", check=False)
+    settings = ["--config", "parts=my parts", "retries=0"]
+    printed = run(folder, "out/b.txt", *SITE, *settings, check=False)
     text = (folder / TABLE).read_text()
-    assert text in printed and "| 1 | copy_part | name=b    | 2        | logs/b.log |" in text and "| 2 |" not in text
+    assert text in printed and "| 1 | copy_part | name=b    | 1        | logs/b.log |" in text and "| 2 |" not in text
     assert "SLURM status is: 'FAILED'" in text and "cannot stat 'my parts/b'" in text
     log = re.search(r"Last lines of (.*/slurm_logs/rule_copy_part/b/\d+\.log):", text)
     assert "Error in rule copy_part" in Path(log[1]).read_text()
     (command,) = commands(text)
-    assert shlex.split(command)[3:] == ["out/b.txt", *SITE, "--config", "parts=my parts"]
+    assert shlex.split(command)[3:] == ["out/b.txt", *SITE, *settings]
 
 
 def test_a_clean_whole_run_takes_the_table_away(folder):
