@@ -28,8 +28,8 @@ def request_of(job):
     minutes = runtime if isinstance(runtime, int) else None
     partition, account = (str(asked.get(f"slurm_{name}") or "") or None for name in ("partition", "account"))
     gpu = int(asked.get("gpu") or 0)
-    grows = value_of(job.rule.resources, "runtime", None) is None
-    attempts = 1 + job.restart_times if grows else 1
+    declared = job.rule.resources.get("runtime")
+    attempts = 1 + job.restart_times if declared is not None and declared.is_evaluable() else 1
     return Request(job.rule.name, partition, account, gpu, minutes, checkpoint_seconds_of(job), attempts)
 
 
@@ -52,26 +52,3 @@ def begin_run():
     enter(Path(), jobs)
     if left:
         print(f"Cancelled {len(left)} jobs that an earlier Snakemake left behind: {', '.join(left)}.", file=sys.stderr)
-
-
-def value_of(resources, name, default):
-    """Give a resource that is declared as a number; the default where none is."""
-    entry = resources.get(name)
-    return default if entry is None or not isinstance(entry.value, int) else entry.value
-
-
-def asked_of_rules(wildcards):
-    """Say in MB, minutes, threads and GPUs what a first attempt of each kind of job asks."""
-    asked = {}
-    for entry in workflow.rules:
-        if entry.benchmark:
-            scaled, literal = CONFIG.scale["resources"].get(entry.name), entry.resources
-            asked[entry.name] = {"gpu": value_of(literal, "gpu", 0)} | (
-                scaled
-                or {
-                    "mem_mb": value_of(literal, "mem_mb", None),
-                    "runtime": value_of(literal, "runtime", None),
-                    "threads": 1,
-                }
-            )
-    return asked
