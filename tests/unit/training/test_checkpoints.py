@@ -4,6 +4,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from earmark.errors import TrainingError
 from earmark.training.checkpoints import load_checkpoint, save_checkpoint, save_weights
 
 
@@ -38,3 +39,23 @@ def test_weights_are_readable_as_safetensors(tmp_path):
     tensors = {"w": torch.randn(2, 3, 4, 5).to(memory_format=torch.channels_last)}
     save_weights(tmp_path / "w.safetensors", tensors)
     assert torch.equal(load_file(tmp_path / "w.safetensors")["w"], tensors["w"])
+
+
+def test_a_checkpoint_of_another_major_version_of_torch_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch, "__version__", "1.13.1")
+    path = save_checkpoint(tmp_path, 1, state(1))
+    assert load_checkpoint(tmp_path, "d")["torch"] == "1.13.1"
+    monkeypatch.setattr(torch, "__version__", "2.0.0+cpu")
+    with pytest.raises(TrainingError) as caught:
+        load_checkpoint(tmp_path, "d")
+    message = str(caught.value)
+    assert f"{path} was written under torch 1.13.1, and this is torch 2.0.0+cpu" in message
+    assert "Bring torch 1.13.1 back" in message and f"remove {tmp_path} to begin this training anew" in message
+    assert load_checkpoint(tmp_path, "of other settings") is None  # it would not be used anyhow
+
+
+def test_a_minor_version_of_torch_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch, "__version__", "2.1.0")
+    save_checkpoint(tmp_path, 1, state(1))
+    monkeypatch.setattr(torch, "__version__", "2.13.0+cpu")
+    assert load_checkpoint(tmp_path, "d")["step"] == 1

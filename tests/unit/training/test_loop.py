@@ -5,13 +5,17 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
+from lightning_fabric import Fabric
+from lightning_fabric.plugins import MixedPrecision
 
 from earmark.errors import ProtocolError, TrainingError
+from earmark.training import loop
 from earmark.training.checkpoints import newest_checkpoint
 from earmark.training.loop import Schedule, finish
 
@@ -76,8 +80,15 @@ def test_sigkill_and_start_again_equals_an_unbroken_run(tmp_path, unbroken):
     assert resumed_from[0] in (27, 30, 33)
 
 
-@pytest.mark.parametrize(("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])
-def test_signal_writes_a_checkpoint_and_nothing_is_lost(tmp_path, unbroken, number, error):
+@pytest.mark.parametrize(
+    ("number", "error", "code"),
+    [
+        (signal.SIGINT, KeyboardInterrupt, None),
+        (signal.SIGTERM, SystemExit, 143),
+        (signal.SIGUSR1, SystemExit, 128 + signal.SIGUSR1),
+    ],
+)
+def test_signal_writes_a_checkpoint_and_nothing_is_lost(tmp_path, unbroken, number, error, code):
     def interrupted(model, batch):
         if batch.step == 16:
             os.kill(os.getpid(), number)
@@ -85,8 +96,9 @@ def test_signal_writes_a_checkpoint_and_nothing_is_lost(tmp_path, unbroken, numb
 
     before = signal.getsignal(number)
     schedule = replace(SCHEDULE, checkpoint_steps=None)
-    with pytest.raises(error):
+    with pytest.raises(error) as caught:
         run_tiny(tmp_path / "work", interrupted, schedule)
+    assert getattr(caught.value, "code", None) == code
     assert signal.getsignal(number) is before
     assert newest_checkpoint(tmp_path / "work").name == "checkpoint_000000017.pt"
     assert_same_training(run_tiny(tmp_path / "work", mean_squared, schedule), unbroken)
@@ -169,3 +181,87 @@ def test_finish_removes_the_working_folder(tmp_path):
     assert newest_checkpoint(tmp_path / "work") is not None
     finish(tmp_path / "work")
     assert not (tmp_path / "work").exists()
+
+
+def test_running_history_has_a_row_of_each_checkpoint_and_the_kept_one_does_not(tmp_path, unbroken):
+    """Checkpoints at steps 3, 6 and so on, validations at 5, 10 and so on."""
+
+    def failing(model, batch):
+        if batch.step == 8:
+            raise Stopped
+        return mean_squared(model, batch)
+
+    with pytest.raises(Stopped):
+        run_tiny(tmp_path / "work", failing)
+    rows = pd.read_csv(tmp_path / "work" / "history.csv")
+    assert rows["step"].tolist() == [5, 6] and rows["epoch"].tolist() == [0.5, 0.6]
+    assert rows["seconds"].is_monotonic_increasing and rows[["train_loss", "seconds"]].notna().all(axis=None)
+    assert [row["step"] for row in unbroken.history] == list(range(5, 61, 5))
+
+
+def test_checkpoints_wait_until_their_writing_is_a_fiftieth_of_the_time(tmp_path, monkeypatch):
+    """A clock that moves 1 s a reading: writing one takes 1 s, so the next is due 50 s after it, not 2 s."""
+    readings = iter(range(10**6))
+    saved = []
+    monkeypatch.setattr(loop.time, "perf_counter", lambda: next(readings))
+    monkeypatch.setattr(loop, "save_checkpoint", lambda work, step, state: saved.append(step))
+    run_tiny(tmp_path / "work", schedule=replace(SCHEDULE, checkpoint_steps=None, checkpoint_seconds=4.0))
+    gaps = [later - earlier for earlier, later in pairwise(saved)]
+    assert saved[0] <= 4 and all(gap >= 10 for gap in gaps[:-1])
+
+
+def test_accumulated_gradients_are_those_of_the_whole_batch(tmp_path):
+    """Without batch normalisation parts differ from the whole by rounding alone; batches of 4, in parts of 2 and 2."""
+    schedule = replace(SCHEDULE, max_epochs=2)
+    sizes = []
+
+    def counting(model, batch):
+        sizes.append(len(batch.inputs))
+        return mean_squared(model, batch)
+
+    def plain_model():
+        torch.manual_seed(0)
+        return torch.nn.Sequential(torch.nn.Linear(5, 8), torch.nn.Tanh(), torch.nn.Linear(8, 1))
+
+    found = []
+    for accumulate in (1, 2):
+        hardware = replace(CPU, accumulate=accumulate)
+        work = tmp_path / str(accumulate)
+        found.append(loop.train(plain_model(), TinyBatches(), counting, None, schedule, 3, work, "d", hardware))
+    assert sizes == [4] * 20 + [2] * 40
+    for name, tensor in found[0].state.items():
+        torch.testing.assert_close(found[1].state[name], tensor, rtol=1e-4, atol=1e-6)
+    losses = [[row["train_loss"] for row in trained.history] for trained in found]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
+
+
+def test_the_scale_of_mixed_precision_goes_on(tmp_path):
+    """float16 with a loss that overflows at first, so that the scale falls; on a CPU, whose scaler is torch's too."""
+    schedule = replace(SCHEDULE, max_epochs=2)
+
+    def run(work, compute_loss):
+        scaler = torch.amp.GradScaler("cpu", init_scale=2.0**40, growth_interval=7)
+        precision = MixedPrecision("16-mixed", "cpu", scaler)
+        fabric = Fabric(accelerator="cpu", devices=1, plugins=[precision])
+        model = torch.nn.Linear(5, 1)
+        torch.nn.init.constant_(model.weight, 0.1)
+        torch.nn.init.constant_(model.bias, 0.1)
+        hardware = replace(CPU, precision="16-mixed")
+        trained = loop.train(model, TinyBatches(), compute_loss, None, schedule, 3, work, "d", hardware, fabric=fabric)
+        return trained, scaler.state_dict()
+
+    def failing(model, batch):
+        if batch.step == 17:
+            raise Stopped
+        return mean_squared(model, batch)
+
+    unbroken, wanted = run(tmp_path / "unbroken", mean_squared)
+    with pytest.raises(Stopped):
+        run(tmp_path / "work", failing)
+    resumed, found = run(tmp_path / "work", mean_squared)
+    assert found == wanted and wanted["scale"] < 2.0**40
+    assert all(torch.equal(resumed.state[name], tensor) for name, tensor in unbroken.state.items())
+
+
+def test_several_devices_are_for_a_training_that_is_given_them(tmp_path, unbroken):
+    assert_same_training(run_tiny(tmp_path / "work", hardware=replace(CPU, devices=2)), unbroken)

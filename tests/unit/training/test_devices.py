@@ -1,0 +1,116 @@
+"""One training in several processes: shares of a batch, batch normalisation over all, agreement on a step."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from earmark.errors import ConfigError, ProtocolError, TrainingError
+from earmark.training import devices
+from earmark.training.batches import Batch
+from earmark.training.devices import Hardware, Position, count_nodes, log_of_process, make_fabric
+
+
+def batch_of(n_clips: int, lengths=()) -> Batch:
+    inputs = torch.arange(n_clips, dtype=torch.float32)[:, None]
+    return Batch(inputs, 10 * inputs, tuple(f"c{number}" for number in range(n_clips)), lengths, step=4)
+
+
+@pytest.mark.parametrize(("n_clips", "world", "accumulate"), [(8, 2, 1), (7, 2, 2), (23, 3, 4), (5, 1, 2), (6, 4, 3)])
+def test_parts_of_all_processes_hold_each_clip_once(n_clips, world, accumulate):
+    seen, shares = [], 0.0
+    for rank in range(world):
+        for part, share in Position(rank, world, accumulate).parts(batch_of(n_clips)):
+            rows = part.inputs[:, 0].int().tolist()
+            assert rows and share == len(rows) / n_clips
+            assert part.targets[:, 0].tolist() == [10 * row for row in rows]
+            assert part.clip_ids == tuple(f"c{row}" for row in rows) and part.step == 4
+            seen.extend(rows)
+            shares += share
+    assert sorted(seen) == list(range(n_clips))
+    assert shares == pytest.approx(1)
+
+
+def test_a_part_of_all_processes_is_that_of_one():
+    """Batch normalisation over a part then sees the same clips, however many processes there are."""
+    whole = [part.clip_ids for part, _ in Position(0, 1, 3).parts(batch_of(13))]
+    shares = [[part.clip_ids for part, _ in Position(rank, 2, 3).parts(batch_of(13))] for rank in range(2)]
+    assert [sorted([*one, *other]) for one, other in zip(*shares, strict=True)] == [sorted(part) for part in whole]
+
+
+def test_a_small_last_batch_is_cut_into_fewer_parts():
+    assert [len(part.inputs) for part, _ in Position(0, 1, 4).parts(batch_of(5))] == [3, 2]
+    assert [len(part.inputs) for part, _ in Position(0, 1, 4).parts(batch_of(1))] == [1]
+
+
+def test_what_cannot_be_parted_is_refused():
+    with pytest.raises(ProtocolError, match="step 4 has 2 clips, fewer than the 3 processes; set devices"):
+        list(Position(0, 3).parts(batch_of(2)))
+    with pytest.raises(ProtocolError, match="set devices and accumulate to 1"):
+        list(Position(0, 1, 2).parts(batch_of(4, lengths=(1, 3))))
+    assert next(Position().parts(batch_of(4, lengths=(1, 3))))[1] == 1.0
+
+
+def test_more_devices_than_gpus_are_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(ConfigError, match=r"found 1 GPUs and devices: 4; set devices in config\.yaml"):
+        make_fabric(Hardware("cuda", 4))
+
+
+@pytest.mark.parametrize(
+    ("variables", "nodes"),
+    [
+        ({}, 1),
+        ({"SLURM_NTASKS": "1", "SLURM_NNODES": "1"}, 1),  # a job of one task starts its processes itself
+        ({"SLURM_NTASKS": "8", "SLURM_NNODES": "2"}, 2),
+        ({"SLURM_NTASKS": "8", "SLURM_NNODES": "4"}, 1),  # not a task for each of four devices
+        ({"TORCHELASTIC_RUN_ID": "1", "WORLD_SIZE": "12"}, 3),
+    ],
+)
+def test_nodes_of_torchrun_and_srun_are_counted(monkeypatch, variables, nodes):
+    for name in ("SLURM_NTASKS", "SLURM_NNODES", "TORCHELASTIC_RUN_ID", "WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert count_nodes(4) == nodes
+
+
+def test_each_process_has_a_log_of_its_own(monkeypatch):
+    for name in devices.RANKS:
+        monkeypatch.delenv(name, raising=False)
+    assert log_of_process("a/x.log") == Path("a/x.log")
+    monkeypatch.setenv("SLURM_PROCID", "0")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert log_of_process("a/x.log") == Path("a/x.rank1.log")
+
+
+def test_processes_that_found_other_checkpoints_stop(monkeypatch):
+    monkeypatch.setattr(devices, "gather", lambda step: [step, step + 3])
+    with pytest.raises(TrainingError, match=r"checkpoints of steps \[6, 9\] in work.*all nodes see"):
+        devices.check_same_step(6, Path("work"))
+
+
+def test_one_process_agrees_with_itself():
+    assert devices.agree(0.5, None, True, torch.device("cpu")) == (0.5, 0, True)
+    assert devices.gather("x") == ["x"]
+    assert devices.predict_shared(np.asarray, [3, 1]).tolist() == [3, 1]
+
+
+def test_two_processes_normalise_the_whole_batch_and_agree(tmp_path):
+    """Expected values: torch's own batch normalisation of the whole batch, in one process and float64."""
+    program = Path(__file__).parent / "shared_norm.py"
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, program, tmp_path / "found.json"], env=environment, check=True, capture_output=True)
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert found["world"] == 2 and found["threads"] == 1
+    assert max(*found["images"].values(), *found["rows"].values()) < 1e-12
+    assert found["agreed"] == [1.5, 15, False]  # 0.25 + 1.25, the only signal, what the first says
+    assert found["gathered"] == ["process 0", "process 1"]
+    assert found["predicted"] == [[10.0], [6.0], [16.0], [2.0], [18.0]]
+    assert found["alone"] == [[14.0]]
