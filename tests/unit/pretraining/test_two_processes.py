@@ -108,3 +108,41 @@ def test_accumulation_in_two_processes_has_the_losses_of_one(byol, tmp_path):
         run("byol", byol / "store", tmp_path / str(devices), devices, accumulate=2)
     assert_equal_trainings(tmp_path / "2", tmp_path / "1", 51)
     assert read_yaml(tmp_path / "2" / "card.yaml")["batch_norm_over"] == "4 clips"
+
+
+SNAKEFILE = """
+rule pretrain:
+    output:
+        "out/weights.safetensors",
+    log:
+        "job.log",
+    script:
+        "pretrain.py"
+"""
+SCRIPT = f"""
+import sys
+from pathlib import Path
+
+from earmark.logs import log_to
+from earmark.training.devices import log_of_process
+
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from byol_run import run_byol, write_corpus
+
+log_to(log_of_process(snakemake.log[0]))
+run_byol(Path("store"), Path(snakemake.output[0]).parent, devices=2, threads=2)
+"""
+
+
+def test_a_script_of_snakemake_starts_its_second_process(tmp_path):
+    """Fabric runs the script's file once more, which brings its snakemake object along."""
+    byol_run.write_corpus(tmp_path / "store")
+    (tmp_path / "Snakefile").write_text(SNAKEFILE)
+    (tmp_path / "pretrain.py").write_text(SCRIPT)
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--directory", tmp_path, "-s", tmp_path / "Snakefile"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": ""}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert read_yaml(tmp_path / "out" / "card.yaml")["devices"] == 2
+    assert "Pre-Norm" in (tmp_path / "job.log").read_text()
+    assert "Pre-Norm" in (tmp_path / "job.rank1.log").read_text()
