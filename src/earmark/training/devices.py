@@ -89,7 +89,7 @@ def make_fabric(hardware: Hardware):
         )
     options: dict[str, Any] = {}
     if hardware.devices * nodes > 1:
-        options["strategy"] = DDPStrategy(broadcast_buffers=False)  # they are equal in all processes already
+        options["strategy"] = DDPStrategy(forward_sync_buffers=False)  # equal in all processes already
     if nodes == 1 and not _is_started_outside(hardware.devices):
         options["plugins"] = [LightningEnvironment()]  # a SLURM job of one task starts its processes itself
     fabric = Fabric(
