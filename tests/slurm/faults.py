@@ -7,7 +7,6 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,10 +18,9 @@ DOWN_SECONDS = 3
 
 @dataclass
 class Attempt:
-    """One process that worked on one target: its SLURM job, and when it was first and last seen (s, monotonic)."""
+    """One job that worked on one target, and when it was first and last seen (s, monotonic)."""
 
     target: str
-    job: str
     first: float
     last: float
 
@@ -51,18 +49,26 @@ class Watch(threading.Thread):
             self.look()
 
     def look(self) -> None:
-        """Note who works on what now."""
-        now, owners = time.monotonic(), {}
-        for pid, targets, job in workers(self.folder):
-            for target in targets:
-                attempt = self.attempts.setdefault((target, pid), Attempt(target, job, now, now))
-                attempt.last = now
-                owners.setdefault(target, set()).add(pid)
-        self.doubled |= {target for target, pids in owners.items() if len(pids) > 1}
+        """Note who works on what now; a process that was stopped is there, but its time is no work."""
+        now, jobs, batches = time.monotonic(), {}, {}
+        for worker in workers(self.folder):
+            for target in worker.targets:
+                jobs.setdefault(target, set()).add(worker.job)
+                if worker.is_batch:
+                    batches.setdefault(target, set()).add(worker.pid)
+                    attempt = self.attempts.setdefault((target, worker.pid), Attempt(target, now, now))
+                    if not worker.is_stopped:
+                        attempt.last = now
+        for found in (jobs, batches):
+            self.doubled |= {target for target, owners in found.items() if len(owners) > 1}
 
     def stop(self) -> None:
         self._stop_now.set()
         self.join()
+
+    def job_seconds(self) -> float:
+        """Give the seconds of all attempts together."""
+        return sum(attempt.seconds for attempt in self.attempts.values())
 
     def repeated_share(self) -> float:
         """Give the share of all job seconds that lies in attempts which a later one followed.
@@ -75,28 +81,45 @@ class Watch(threading.Thread):
         lost = sum(
             sum(one.seconds for one in sorted(group, key=lambda a: a.first)[:-1]) for group in by_target.values()
         )
-        return lost / max(sum(attempt.seconds for attempt in self.attempts.values()), 1e-9)
+        return lost / max(self.job_seconds(), 1e-9)
 
 
-def workers(folder: Path) -> list[tuple[int, list[str], str]]:
-    """List the innermost Snakemake processes of a checkout's jobs: process id, targets, id of the SLURM job."""
+@dataclass(frozen=True)
+class Worker:
+    """A Snakemake process of a SLURM job, and the targets that it makes.
+
+    Each job has two: one of the batch script, which starts one of the job step, which starts the rule's script.
+    """
+
+    pid: int
+    parent: int
+    targets: list[str]
+    job: str
+    is_batch: bool
+    is_stopped: bool
+
+    def makes(self, rule: str) -> bool:
+        """Tell whether it works for a rule."""
+        return self.targets[0].startswith(f"{rule}:")
+
+
+def workers(folder: Path) -> list[Worker]:
+    """List the Snakemake processes of a checkout's jobs."""
     found = []
     for path in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, KeyError):
             words = (path / "cmdline").read_bytes().decode(errors="replace").split("\0")
-            if "--target-jobs" not in words or "slurm-jobstep" in words or "python" not in Path(words[0]).name:
+            if "--target-jobs" not in words or "python" not in Path(words[0]).name:
                 continue
             if (path / "cwd").readlink() != folder:
                 continue
-            variables = dict(
-                pair.partition("=")[::2]
-                for pair in (path / "environ").read_bytes().decode(errors="replace").split("\0")
-            )
             start = words.index("--target-jobs") + 1
             stop = next((i for i in range(start, len(words)) if words[i].startswith("--")), len(words))
-            job = variables.get("SLURM_JOB_ID", "")
-            found.append((int(path.name), words[start:stop], job))
-    return found
+            state, parent = (path / "stat").read_text().rpartition(")")[2].split()[:2]
+            job, is_batch = _variables(path)["SLURM_JOB_ID"], "slurm-jobstep" in words
+            found.append(Worker(int(path.name), int(parent), words[start:stop], job, is_batch, state == "T"))
+    pids = {worker.pid for worker in found}
+    return [worker for worker in found if worker.parent not in pids]  # a copy that is about to become another program
 
 
 class Faults:
@@ -105,65 +128,79 @@ class Faults:
     def __init__(self, cluster: Cluster, folder: Path, seed: int):
         self.cluster, self.folder, self.random = cluster, folder, random.Random(seed)
         self.done: list[str] = []
+        self.hung: str | None = None
 
-    def apply(self, name: str, snakemake: "subprocess.Popen") -> bool:
-        """Carry out one fault; returns False where there was nothing to strike."""
-        fault: Callable[[subprocess.Popen], bool] = getattr(self, f"_{name}")
-        struck = fault(snakemake)
+    def apply(self, name: str, snakemake: subprocess.Popen) -> bool:
+        """Carry out one fault; returns False where there was nothing to strike.
+
+        Until a stopped job has reached its time limit, only other jobs are struck, one at a time; and none while a
+        pre-training is about to exceed its memory for the first time.
+        """
+        if not over_memory(self.folder) and any(one.makes("pretrain_encoder") for one in workers(self.folder)):
+            return False
+        running = self.cluster.jobs("RUNNING")
+        if self.hung not in running:
+            self.hung = None
+        elif name not in ("cancel", "requeue"):
+            return False
+        others = [job for job in running if job != self.hung]
+        if not others:
+            return False
+        if name in ("cancel", "requeue"):
+            struck = getattr(self, f"_{name}")(self.random.choice(others))
+        else:
+            struck = getattr(self, f"_{name}")(snakemake)
         if struck:
             self.done.append(name)
         return struck
 
-    def _cancel(self, _) -> bool:
-        jobs = self.cluster.jobs("RUNNING")
-        return bool(jobs) and _succeeds("scancel", self.random.choice(jobs))
+    def _cancel(self, job: str) -> bool:
+        return _succeeds("scancel", job)
 
-    def _requeue(self, _) -> bool:
-        jobs = self.cluster.jobs("RUNNING")
-        return bool(jobs) and _succeeds("scontrol", "requeue", self.random.choice(jobs))
+    def _requeue(self, job: str) -> bool:
+        return _succeeds("scontrol", "requeue", job)
 
     def _node(self, _) -> bool:
-        if not self.cluster.jobs("RUNNING"):
-            return False
         self.cluster.set_node_down()
         time.sleep(DOWN_SECONDS)
         self.cluster.set_node_up()
         return True
 
     def _slurmd(self, _) -> bool:
-        if not self.cluster.jobs("RUNNING"):
-            return False
         self.cluster.kill_slurmd()
         time.sleep(DOWN_SECONDS)
         self.cluster.start_slurmd()
         return True
 
-    def _snakemake(self, snakemake) -> bool:
-        if not self.cluster.jobs("RUNNING"):
-            return False
+    def _snakemake(self, snakemake: subprocess.Popen) -> bool:
         snakemake.kill()
         snakemake.wait()
         return True
 
     def _hang(self, _) -> bool:
         """Stop one training where it stands; its time limit ends it."""
-        trainings = [pid for pid, targets, _ in workers(self.folder) if targets[0].startswith("finetune_encoder")]
+        trainings = [one for one in workers(self.folder) if one.makes("finetune_encoder")]
         if not trainings:
             return False
-        for pid in _descendants(self.random.choice(trainings)):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGSTOP)
+        chosen = self.random.choice(trainings)
+        self.hung = chosen.job
+        for path in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if (path / "cwd").readlink() == self.folder and _variables(path).get("SLURM_JOB_ID") == chosen.job:
+                    os.kill(int(path.name), signal.SIGSTOP)
         return True
 
 
-def _descendants(pid: int) -> list[int]:
-    """List a process and all that it started."""
-    found = [pid]
-    for children in Path(f"/proc/{pid}/task").glob("*/children"):
-        with contextlib.suppress(OSError):
-            for child in children.read_text().split():
-                found += _descendants(int(child))
-    return found
+def over_memory(folder: Path) -> int:
+    """Count the jobs of a checkout that SLURM killed for their memory, by what it wrote into their logs."""
+    logs = (folder / ".snakemake" / "slurm_logs").rglob("*.log")
+    return sum("memory limit" in path.read_text(errors="replace") for path in logs)
+
+
+def _variables(process: Path) -> dict[str, str]:
+    """Read the environment of a process, given its folder in /proc."""
+    pairs = (process / "environ").read_bytes().decode(errors="replace").split("\0")
+    return dict(pair.partition("=")[::2] for pair in pairs)
 
 
 def _succeeds(*command: str) -> bool:
