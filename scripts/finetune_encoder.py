@@ -30,7 +30,6 @@ finetune_encoder(
     predictions=Path(snakemake.output.predictions),
     provenance=record(params.code, settings, inputs, wildcards.scale),
     accelerator=params.accelerator,
-    devices=params.devices,
     precision=params.precision,
     threads=snakemake.threads,
 )

@@ -32,10 +32,10 @@ def report(tmp_path_factory):
     return run_all("small", tmp_path_factory.mktemp("slurm"), seed=1)
 
 
-@pytest.fixture
-def cluster(tmp_path):
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
     """Give a running cluster."""
-    with Cluster(tmp_path / "slurm") as running:
+    with Cluster(tmp_path_factory.mktemp("cluster")) as running:
         yield running
 
 
@@ -51,6 +51,24 @@ def test_every_fault_struck(report):
     found = report["faults"]
     assert sorted(found["faults"]) == sorted(PLANS["small"])
     assert found["ends"]["TIMEOUT"] >= 1 and found["over_memory"] >= 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--default-resources", "slurm_partition=fast"], "asks for partition 'fast'; the cluster has: debug"),
+        (["--slurm-status-command", "sacct"], "slurm-status-command: squeue"),
+        (["--default-resources", "runtime=5", "--set-resources", "train_probe:slurm_partition=none"], "'none'"),
+    ],
+)
+def test_a_wrong_profile_is_answered_before_any_job(cluster, tmp_path, arguments, message):
+    folder = copy_workflow(tmp_path / "checkout")
+    command = [sys.executable, "-m", "snakemake", *SITE, "results/mini/tables/at/table3.csv", *arguments]
+    done = subprocess.run(command, cwd=folder, env=environment(folder), capture_output=True, text=True, check=False)
+    assert done.returncode != 0 and message in done.stderr
+    assert "profiles/slurm/config.yaml" in done.stderr
+    assert cluster.jobs("PENDING", "RUNNING", "COMPLETED") == []
+    assert not Path(folder, "data").exists()
 
 
 def test_probes_go_out_as_few_arrays(cluster, tmp_path):
@@ -73,21 +91,3 @@ def test_probes_go_out_as_few_arrays(cluster, tmp_path):
         process.kill()
     assert waiting == PROBES
     assert len(calls.read_text().splitlines()) <= MAX_CALLS
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--default-resources", "slurm_partition=fast"], "asks for partition 'fast'; the cluster has: debug"),
-        (["--slurm-status-command", "sacct"], "slurm-status-command: squeue"),
-        (["--default-resources", "runtime=5", "--set-resources", "train_probe:slurm_partition=none"], "'none'"),
-    ],
-)
-def test_a_wrong_profile_is_answered_before_any_job(cluster, tmp_path, arguments, message):
-    folder = copy_workflow(tmp_path / "checkout")
-    command = [sys.executable, "-m", "snakemake", *SITE, "results/mini/tables/at/table3.csv", *arguments]
-    done = subprocess.run(command, cwd=folder, env=environment(folder), capture_output=True, text=True, check=False)
-    assert done.returncode != 0 and message in done.stderr
-    assert "profiles/slurm/config.yaml" in done.stderr
-    assert cluster.jobs("PENDING", "RUNNING", "COMPLETED") == []
-    assert not Path(folder, "data").exists()

@@ -107,8 +107,8 @@ def gpus_asked(checkout, *settings):
 
 def test_trainings_ask_for_the_devices_they_use(checkout):
     asked = gpus_asked(checkout, "devices=2")
-    assert asked["pretrain_encoder"] == asked["finetune_encoder"] == {2}
-    assert asked["embed_dataset"] == asked["train_probe"] == {1}
+    assert asked["pretrain_encoder"] == {2}
+    assert asked["finetune_encoder"] == asked["embed_dataset"] == asked["train_probe"] == {1}
     assert asked["prepare_dataset"] == asked["make_table"] == {0}
 
 

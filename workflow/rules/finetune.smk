@@ -22,7 +22,7 @@ rule finetune_encoder:
     resources:
         mem_mb=resource("finetune_encoder", "mem_mb"),
         runtime=resource("finetune_encoder", "runtime"),
-        gpu=gpus(CONFIG.user["devices"]),
+        gpu=gpus(),
     params:
         encoder=encoder_slug,
         encoder_options=encoder_options,
@@ -33,7 +33,6 @@ rule finetune_encoder:
         protocol=downstream_protocol,
         seeds=seeds_of_task,
         accelerator=CONFIG.user["accelerator"],
-        devices=CONFIG.user["devices"],
         precision=CONFIG.user["precision"],
         scratch=scratch_dir,
         runs="results/{scale}/scores/{study}/{task}/{representation}/{mode}/runs",

@@ -67,7 +67,6 @@ def finetune_encoder(
     predictions: Path,
     provenance: Mapping[str, Any],
     accelerator: str = "auto",
-    devices: int = 1,
     precision: str = "32-true",
     threads: int | None = None,
 ) -> None:
@@ -84,7 +83,7 @@ def finetune_encoder(
     data = resolve_task(table, task, vocabulary, max_folds)
     pieces = LogMelPieces(log_mel, frontend)
     metric = METRICS[task["metric"]]
-    hardware = Hardware(accelerator, devices, precision, threads)
+    hardware = Hardware(accelerator, 1, precision, threads)
     schedule = Schedule.from_protocol(protocol, metric.direction)
 
     def run(seed: int, split: Split, work: Path, digest: str) -> Outcome:

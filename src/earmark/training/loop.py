@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -130,17 +130,14 @@ def train(
     must be in the model's state, which checkpoints carry. `work`: folder of checkpoints and of the running
     `history.csv`, whose last row is of the last step or checkpoint; its checkpoints are used only when they were made
     under the same `digest`, schedule and seed, and it is removed by `finish`, once the caller has stored what it needs.
-    `fabric`: started by `make_fabric`, for several devices; without it one device is used. `events`: folder for
+    `fabric`: of `hardware`, where the caller has started it by `make_fabric`. `events`: folder for
     TensorBoard. Killed at any moment and called again, the same weights result, bit by bit on a CPU. SIGINT, SIGTERM
     and SIGUSR1 write a checkpoint first; one process of several that gets one stops all. The model itself ends in its
     last state. Raises TrainingError when a loss is no number: it names step, clips and the last good checkpoint.
     Source of the optimiser: Dinkel et al. 2022, section 3 (Adam, constant rate, no weight decay).
     """
     hardware = hardware or Hardware()
-    if fabric is None:
-        if hardware.devices > 1:
-            LOGGER.info("devices: %d; this training uses one", hardware.devices)
-        fabric = make_fabric(replace(hardware, devices=1))
+    fabric = fabric or make_fabric(hardware)
     digest = config_digest([digest, asdict(schedule), seed, hardware.accumulate])
     rank, world = fabric.global_rank, fabric.world_size
     position = Position(rank, world, hardware.accumulate)

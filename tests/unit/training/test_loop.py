@@ -261,7 +261,3 @@ def test_the_scale_of_mixed_precision_goes_on(tmp_path):
     resumed, found = run(tmp_path / "work", mean_squared)
     assert found == wanted and wanted["scale"] < 2.0**40
     assert all(torch.equal(resumed.state[name], tensor) for name, tensor in unbroken.state.items())
-
-
-def test_several_devices_are_for_a_training_that_is_given_them(tmp_path, unbroken):
-    assert_same_training(run_tiny(tmp_path / "work", hardware=replace(CPU, devices=2)), unbroken)
