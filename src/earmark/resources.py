@@ -2,7 +2,7 @@
 
 Measured means: by the benchmark files of both studies at mini scale, on one core of a machine without a GPU. What a GPU
 does is not measured: it rests on `assumed_audio_hours_per_gpu_hour` of the scale. Stores and log-mel caches are mapped,
-not read, so memory does not grow with them; embeddings are read.
+not read, so memory does not grow with them; linear evaluation has its embeddings in memory.
 """
 
 import math
