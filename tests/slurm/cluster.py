@@ -1,5 +1,6 @@
 """A real SLURM on this machine: munge, slurmctld and slurmd of Debian's packages, on loopback, with made-up GPUs."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -126,13 +127,12 @@ class Cluster:
         """Signal the process whose id is in a file, and wait until it is gone."""
         if not file.exists():
             return
-        pid = int(file.read_text())
-        for attempt in range(100):
-            try:
-                os.kill(pid, number if attempt == 0 else 0)
-            except ProcessLookupError:
-                break
-            time.sleep(0.1)
+        pid, end = int(file.read_text()), time.monotonic() + 10
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+        with contextlib.suppress(OSError):
+            while time.monotonic() < end and ") Z" not in Path(f"/proc/{pid}/stat").read_text():
+                time.sleep(0.1)
         file.unlink(missing_ok=True)
 
     def _configuration(self) -> str:

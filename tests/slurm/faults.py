@@ -14,13 +14,15 @@ from cluster import Cluster
 
 INTERVAL_SECONDS = 0.5
 DOWN_SECONDS = 3
+HANGS = "count_corpus"  # a rule with one job, for which the trainings do not wait
+GREEDY = "pretrain_encoder"  # gets less memory than it needs at its first attempt
 
 
 @dataclass
 class Attempt:
-    """One job that worked on one target, and when it was first and last seen (s, monotonic)."""
+    """One start of a job: the targets that it worked on, and when it was first and last seen at work (s, monotonic)."""
 
-    target: str
+    targets: set[str]
     first: float
     last: float
 
@@ -31,7 +33,7 @@ class Attempt:
 
 @dataclass
 class Watch(threading.Thread):
-    """Looks twice a second at the processes of a checkout's jobs: each attempt at each target, and any seen twice."""
+    """Looks twice a second at the processes of a checkout's jobs: each attempt, and targets that two work on."""
 
     folder: Path
     attempts: dict[tuple[str, int], Attempt] = field(default_factory=dict)
@@ -50,36 +52,39 @@ class Watch(threading.Thread):
 
     def look(self) -> None:
         """Note who works on what now; a process that was stopped is there, but its time is no work."""
-        now, jobs, batches = time.monotonic(), {}, {}
-        for worker in workers(self.folder):
-            for target in worker.targets:
-                jobs.setdefault(target, set()).add(worker.job)
-                if worker.is_batch:
-                    batches.setdefault(target, set()).add(worker.pid)
-                    attempt = self.attempts.setdefault((target, worker.pid), Attempt(target, now, now))
-                    if not worker.is_stopped:
-                        attempt.last = now
-        for found in (jobs, batches):
-            self.doubled |= {target for target, owners in found.items() if len(owners) > 1}
+        now, found, owners = time.monotonic(), workers(self.folder), {}
+        for worker in found:
+            if worker.is_batch:
+                attempt = self.attempts.setdefault((worker.job, worker.group), Attempt(set(), now, now))
+                attempt.last = attempt.last if worker.is_stopped else now
+                attempt.targets.update(*(one.targets for one in found if one.job == worker.job and not one.is_batch))
+            else:
+                for target in worker.targets:
+                    owners.setdefault(target, set()).add((worker.job, worker.group))
+        self.doubled |= {target for target, several in owners.items() if len(several) > 1}
 
     def stop(self) -> None:
         self._stop_now.set()
         self.join()
+
+    def targets(self) -> set[str]:
+        """Give all targets that were worked on."""
+        return set().union(*(attempt.targets for attempt in self.attempts.values()))
 
     def job_seconds(self) -> float:
         """Give the seconds of all attempts together."""
         return sum(attempt.seconds for attempt in self.attempts.values())
 
     def repeated_share(self) -> float:
-        """Give the share of all job seconds that lies in attempts which a later one followed.
+        """Give the share of all job seconds that lies in attempts which a later one followed, or which began no work.
 
         It is more than the work that was done again: a training that is stopped goes on from its checkpoint.
         """
-        by_target: dict[str, list[Attempt]] = {}
-        for attempt in self.attempts.values():
-            by_target.setdefault(attempt.target, []).append(attempt)
+        attempts = sorted(self.attempts.values(), key=lambda attempt: attempt.first)
         lost = sum(
-            sum(one.seconds for one in sorted(group, key=lambda a: a.first)[:-1]) for group in by_target.values()
+            one.seconds
+            for number, one in enumerate(attempts)
+            if not one.targets or any(one.targets & later.targets for later in attempts[number + 1 :])
         )
         return lost / max(self.job_seconds(), 1e-9)
 
@@ -88,11 +93,12 @@ class Watch(threading.Thread):
 class Worker:
     """A Snakemake process of a SLURM job, and the targets that it makes.
 
-    Each job has two: one of the batch script, which starts one of the job step, which starts the rule's script.
+    Each job has two: one of the batch script, and the one that this starts, which starts the rule's script. The first
+    names the targets of the first job of an array only. `group`: its process group, another one at each start of a job.
     """
 
     pid: int
-    parent: int
+    group: int
     targets: list[str]
     job: str
     is_batch: bool
@@ -115,11 +121,10 @@ def workers(folder: Path) -> list[Worker]:
                 continue
             start = words.index("--target-jobs") + 1
             stop = next((i for i in range(start, len(words)) if words[i].startswith("--")), len(words))
-            state, parent = (path / "stat").read_text().rpartition(")")[2].split()[:2]
+            state, _, group = (path / "stat").read_text().rpartition(")")[2].split()[:3]
             job, is_batch = _variables(path)["SLURM_JOB_ID"], "slurm-jobstep" in words
-            found.append(Worker(int(path.name), int(parent), words[start:stop], job, is_batch, state == "T"))
-    pids = {worker.pid for worker in found}
-    return [worker for worker in found if worker.parent not in pids]  # a copy that is about to become another program
+            found.append(Worker(int(path.name), int(group), words[start:stop], job, is_batch, state == "T"))
+    return found
 
 
 class Faults:
@@ -134,9 +139,9 @@ class Faults:
         """Carry out one fault; returns False where there was nothing to strike.
 
         Until a stopped job has reached its time limit, only other jobs are struck, one at a time; and none while a
-        pre-training is about to exceed its memory for the first time.
+        job is about to exceed its memory for the first time.
         """
-        if not over_memory(self.folder) and any(one.makes("pretrain_encoder") for one in workers(self.folder)):
+        if not over_memory(self.folder) and any(one.makes(GREEDY) for one in workers(self.folder)):
             return False
         running = self.cluster.jobs("RUNNING")
         if self.hung not in running:
@@ -178,11 +183,10 @@ class Faults:
         return True
 
     def _hang(self, _) -> bool:
-        """Stop one training where it stands; its time limit ends it."""
-        trainings = [one for one in workers(self.folder) if one.makes("finetune_encoder")]
-        if not trainings:
+        """Stop a job of the rule where it stands; its time limit ends it."""
+        chosen = next((one for one in workers(self.folder) if one.makes(HANGS)), None)
+        if chosen is None:
             return False
-        chosen = self.random.choice(trainings)
         self.hung = chosen.job
         for path in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
