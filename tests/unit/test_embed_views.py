@@ -579,6 +579,7 @@ def test_the_script_passes_on_what_snakemake_gives(run, root, tmp_path, stores, 
         input=given,
         output=SimpleNamespace(**{name: outputs[file] for name, file in zip(OUTPUT_NAMES, FILES, strict=True)}),
         wildcards=SimpleNamespace(scale="mini"),
+        resources=SimpleNamespace(gpu=0),
         threads=torch.get_num_threads(),
     )
     runpy.run_path(str(root / "scripts" / "embed_views.py"), init_globals={"snakemake": fake})

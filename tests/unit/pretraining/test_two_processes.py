@@ -55,11 +55,11 @@ def byol(tmp_path_factory):
 def assert_equal_trainings(found: Path, wanted: Path, n_steps: int) -> None:
     losses = [np.array(json.loads((folder / "losses.json").read_text())) for folder in (found, wanted)]
     assert len(losses[0]) == len(losses[1]) == n_steps > 50
-    np.testing.assert_allclose(losses[0], losses[1], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(losses[0], losses[1], rtol=0, atol=1e-5)
     weights = [load_file(folder / "weights.safetensors") for folder in (found, wanted)]
     assert weights[0].keys() == weights[1].keys()
     for name, tensor in weights[1].items():
-        torch.testing.assert_close(weights[0][name], tensor, rtol=0, atol=1e-6)
+        torch.testing.assert_close(weights[0][name], tensor, rtol=0, atol=1e-5)
 
 
 def test_byol_in_two_processes_has_the_losses_of_one(byol):
