@@ -1,11 +1,14 @@
 """Pre-train in one process or several, by BYOL or on tags, without dropout, whose draws differ in each process.
 
 Usage: devices_run.py byol|tagging STORE OUT DEVICES ACCUMULATE PRECISION. Prints the number of each step in each
-process, and writes the loss of every step to OUT/losses.json.
+process, and writes the loss of every step to OUT/losses.json. With WAIT_FOR_SIGNAL set,
+steps from the 7th take a second more.
 """
 
 import json
+import os
 import sys
+import time
 from pathlib import Path
 
 from byol_run import PROTOCOL as BYOL_PROTOCOL
@@ -42,6 +45,8 @@ if __name__ == "__main__":
         agreed = agree(*args)
         losses.append(agreed[0])
         print(len(losses), flush=True)
+        if len(losses) >= 7 and "WAIT_FOR_SIGNAL" in os.environ:
+            time.sleep(1)
         return agreed
 
     loop.agree = recording
