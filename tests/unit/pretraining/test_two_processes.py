@@ -85,7 +85,8 @@ def test_tagging_under_torchrun_has_the_losses_of_one_process(tmp_path):
     np.testing.assert_allclose(histories[0]["score"], histories[1]["score"], atol=1e-4)
 
 
-def test_a_signal_to_the_second_process_stops_both_and_they_go_on(byol, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("number", "at_first"), [(signal.SIGTERM, True), (signal.SIGUSR1, False)])
+def test_a_signal_to_one_process_stops_both_and_they_go_on(byol, tmp_path, monkeypatch, number, at_first):
     monkeypatch.setenv("WAIT_FOR_SIGNAL", "1")
     process = start("byol", byol / "store", tmp_path / "out", 2)
     monkeypatch.delenv("WAIT_FOR_SIGNAL")
@@ -93,10 +94,10 @@ def test_a_signal_to_the_second_process_stops_both_and_they_go_on(byol, tmp_path
         if line.strip() == "7":  # of either process
             children = [child.pid for child in psutil.Process(process.pid).children()]
             assert len(children) == 1
-            os.kill(children[0], signal.SIGUSR1)
+            os.kill(process.pid if at_first else children[0], number)
             break
     process.communicate(timeout=120)
-    assert process.returncode == 128 + signal.SIGUSR1
+    assert process.returncode == 128 + number
     assert list((tmp_path / "out" / "work").glob("checkpoint_*.pt"))
     run("byol", byol / "store", tmp_path / "out", 2)
     found, wanted = (load_file(folder / "weights.safetensors") for folder in (tmp_path / "out", byol / "2"))
