@@ -259,9 +259,7 @@ def test_protocol_values_that_make_no_sense_are_refused(store, tmp_path, changes
         run_byol(store, tmp_path, protocol={**PROTOCOL, **changes})
 
 
-def test_several_devices_and_a_frozen_encoder_are_refused(store, tmp_path, monkeypatch):
-    with pytest.raises(ProtocolError, match="one device"):
-        run_byol(store, tmp_path, devices=2)
+def test_a_frozen_encoder_is_refused(store, tmp_path, monkeypatch):
     build = byol.load_encoder
 
     def load_frozen(*args, **options):
