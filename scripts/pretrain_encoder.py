@@ -6,10 +6,11 @@ from earmark.gpu_slots import start_gpu_job
 from earmark.pretraining.tagging import pretrain_tagging
 from earmark.provenance import record
 from earmark.scratch import near_folder
-from earmark.training.devices import log_of_process
+from earmark.training.devices import log_of_process, start_on_nodes
 
 start_gpu_job(log_of_process(snakemake.log[0]), snakemake.resources.gpu)
 params = snakemake.params
+start_on_nodes(params.nodes, params.devices, snakemake.threads)
 settings = {key: params[key] for key in ("encoder", "encoder_options", "frontend", "corpus", "protocol", "precision")}
 pretrain_tagging(
     store=near_folder([snakemake.input.clips, snakemake.input.audio], params.scratch),

@@ -109,6 +109,8 @@ def test_the_plan_counts_938_trainings(checkout):
         ("scale=papr", "Did you mean 'paper'"),
         ("tasks=[esc5]", "Did you mean 'esc50'"),
         ("devices=-1", "wanted a number of at least 1"),
+        ("nodes=0", "wanted a number of at least 1"),
+        ("nodes=2", "nodes: 2 needs a job of SLURM"),
         ("bandwidth_mbit_per_s=0", "wanted a number of more than 0"),
     ],
 )

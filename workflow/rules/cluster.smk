@@ -44,6 +44,10 @@ def begin_run():
             settings, jobs = workflow.executor_settings, workflow.scheduler._executor.run_uuid
             prefix = settings.jobname_prefix or prefix
             check_cluster([request_of(job) for job in needed if not job.is_local], settings.status_command)
+        elif any("mpi" in job.resources.keys() for job in needed):
+            from earmark.training.devices import check_nodes  # imports torch, so only where it is needed
+
+            check_nodes(CONFIG.user["nodes"])
         left = []
         if jobs or any(engine.jobs for engine in engines):
             left = cancel_leftovers(folder, prefix, engines)

@@ -1,4 +1,4 @@
-"""How many GPUs a job asks for, and what a run with a total of GPUs does before its first job."""
+"""How many GPUs and nodes a job asks for, and what a run with a total of GPUs does before its first job."""
 
 import sys
 
@@ -9,6 +9,21 @@ from earmark.gpu_slots import offer_gpus
 def gpus(count=1):
     """Say how many GPUs a job asks for: none where all is computed on the CPU."""
     return 0 if CONFIG.user["accelerator"] == "cpu" else count
+
+
+def on_nodes():
+    """Give what a job on several nodes asks of SLURM beside the sum of its GPUs; nothing where one node does.
+
+    `mpi` lets the plugin start the job on its first node without srun; the script then starts its tasks by srun.
+    """
+    nodes, devices = CONFIG.user["nodes"], CONFIG.user["devices"]
+    if nodes == 1:
+        return {}
+    # The plugin refuses tasks_per_node: 1, and takes `tasks` for those of each GPU unless tasks_per_gpu is set.
+    tasks = {"tasks": nodes, "tasks_per_gpu": 0} if devices == 1 else {"tasks_per_node": devices}
+    asked = {"nodes": nodes, "mpi": "srun", "cpus_per_task": lambda wildcards, threads: max(1, threads // devices)}
+    gres = {"gres": f"gpu:{devices}"} if gpus() else {}  # of each node; SLURM may deal the sum out unevenly
+    return {**asked, **tasks, **gres}
 
 
 def begin_gpu_run():

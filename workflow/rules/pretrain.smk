@@ -23,9 +23,10 @@ rule pretrain_encoder:
         "../../envs/torch.yaml"
     threads: resource("pretrain_encoder", "threads")
     resources:
+        **on_nodes(),
         mem_mb=resource("pretrain_encoder", "mem_mb"),
         runtime=resource("pretrain_encoder", "runtime"),
-        gpu=gpus(CONFIG.user["devices"]),
+        gpu=gpus(CONFIG.user["devices"] * CONFIG.user["nodes"]),
     params:
         encoder=encoder_slug,
         encoder_options=encoder_options,
@@ -36,6 +37,7 @@ rule pretrain_encoder:
         accelerator=CONFIG.user["accelerator"],
         precision=CONFIG.user["precision"],
         devices=CONFIG.user["devices"],
+        nodes=CONFIG.user["nodes"],
         accumulate=CONFIG.user["accumulate"],
         scratch=scratch_dir,
         work="results/{scale}/encoders/{representation}/checkpoints",
@@ -64,9 +66,10 @@ rule pretrain_byol:
         "../../envs/torch.yaml"
     threads: resource("pretrain_byol", "threads")
     resources:
+        **on_nodes(),
         mem_mb=resource("pretrain_byol", "mem_mb"),
         runtime=resource("pretrain_byol", "runtime"),
-        gpu=gpus(CONFIG.user["devices"]),
+        gpu=gpus(CONFIG.user["devices"] * CONFIG.user["nodes"]),
     params:
         encoder=encoder_slug,
         encoder_options=encoder_options,
@@ -76,6 +79,7 @@ rule pretrain_byol:
         accelerator=CONFIG.user["accelerator"],
         precision=CONFIG.user["precision"],
         devices=CONFIG.user["devices"],
+        nodes=CONFIG.user["nodes"],
         accumulate=CONFIG.user["accumulate"],
         scratch=scratch_dir,
         work="results/{scale}/encoders/{representation}/checkpoints",

@@ -2,10 +2,15 @@
 
 A batch is made whole in every process from the same seed, and each process trains on its rows of it. Batch
 normalisation takes its statistics, and the loss its mean, over the rows of all processes. What draws inside the network
-(dropout) differs in each process. The processes are started by Lightning Fabric, by torchrun or by srun.
+(dropout) differs in each process. The processes are started by Lightning Fabric, by torchrun or by srun; on several
+nodes by an srun that the first process starts.
 """
 
 import os
+import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -68,6 +73,35 @@ class Position:
             rows = slice(number + n_parts * self.rank, None, n_parts * self.world)
             part = replace(batch, inputs=batch.inputs[rows], targets=batch.targets[rows], clip_ids=batch.clip_ids[rows])
             yield part, len(part.inputs) / n_clips
+
+
+def check_nodes(nodes: int) -> None:
+    """Raise ConfigError for several nodes outside of a SLURM job, or without srun to start processes on them."""
+    if nodes > 1 and not ("SLURM_JOB_ID" in os.environ and shutil.which("srun")):
+        raise ConfigError(
+            f"nodes: {nodes} needs a job of SLURM, and here is none, or no srun on the path. Start with --profile"
+            " slurm, or set nodes: 1 in config.yaml; several GPUs of one machine are set by devices."
+        )
+
+
+def start_on_nodes(nodes: int, devices: int, threads: int) -> None:
+    """On several nodes, run this program by srun in a process for each of their devices, and end with its exit code.
+
+    `threads`: CPUs of a node, shared by its processes. Returns in these processes, and where there is one node.
+    SIGTERM, SIGUSR1 and SIGINT reach them as SIGUSR1, since srun answers SIGTERM by killing its tasks before they can
+    write a checkpoint. When one fails the others are ended. Raises ConfigError, see `check_nodes`.
+    """
+    if nodes == 1 or _is_started_outside(devices):
+        return
+    check_nodes(nodes)
+    shape = [f"--nodes={nodes}", f"--ntasks={nodes * devices}", f"--ntasks-per-node={devices}"]
+    shape.append(f"--cpus-per-task={max(1, threads // devices)}")
+    command = ["srun", *shape, "--kill-on-bad-exit=1", sys.executable, *sys.argv]
+    with subprocess.Popen(command, start_new_session=True) as srun:
+        for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
+            signal.signal(number, lambda *_: srun.send_signal(signal.SIGUSR1))
+        code = srun.wait()
+    sys.exit(code if code >= 0 else 128 - code)
 
 
 def make_fabric(hardware: Hardware):

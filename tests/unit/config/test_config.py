@@ -54,6 +54,7 @@ def test_a_representation_may_name_a_variant_of_its_encoder(tree, user):
         ("seeds", [-1], r"config\.yaml: seeds"),
         ("seeds", [7], r"config\.yaml: seeds: unknown seed 7. Known: 42, 43, 44, 45"),
         ("devices", -1, r"config\.yaml: devices: found -1, wanted a number of at least 1"),
+        ("nodes", 0, r"config\.yaml: nodes: found 0, wanted a number of at least 1"),
         ("checkpoints", {"byol": "x"}, r"checkpoints: unknown encoder 'byol'. Did you mean 'byola'"),
         (
             "overrides",

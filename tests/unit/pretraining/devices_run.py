@@ -1,8 +1,8 @@
 """Pre-train in one process or several, by BYOL or on tags, without dropout, whose draws differ in each process.
 
-Usage: devices_run.py byol|tagging STORE OUT DEVICES ACCUMULATE PRECISION. Prints the number of each step in each
-process, and writes the loss of every step to OUT/losses.json. With WAIT_FOR_SIGNAL set,
-steps from the 7th take a second more.
+Usage: devices_run.py byol|tagging STORE OUT DEVICES ACCUMULATE PRECISION NODES. Prints the number of each step in each
+process, and writes the loss of every step to OUT/losses.json. With WAIT_FOR_SIGNAL set, steps from the 7th take a
+second more.
 """
 
 import json
@@ -19,6 +19,7 @@ from torch import nn
 
 from earmark.pretraining import byol, tagging
 from earmark.training import loop
+from earmark.training.devices import start_on_nodes
 
 RUNS = {  # batches of 8, 8 and 7 of 23 clips, 51 steps; batches of 7 by mixup of 27 clips, 52 steps
     "byol": (run_byol, {**BYOL_PROTOCOL, "batch_size": 8, "epochs": 17, "checkpoint_steps": 10}),
@@ -50,7 +51,8 @@ if __name__ == "__main__":
         return agreed
 
     loop.agree = recording
-    kind, store, out, devices, accumulate, precision = sys.argv[1:]
+    kind, store, out, devices, accumulate, precision, nodes = sys.argv[1:]
+    start_on_nodes(int(nodes), int(devices), threads=1)
     options = {"accumulate": int(accumulate), "precision": precision}
     if precision == "64-true":
         for module in (byol, tagging):

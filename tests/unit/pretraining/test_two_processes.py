@@ -1,4 +1,4 @@
-"""Pre-training in two processes is that in one: the same loss at every step, the same weights; stopped, it goes on.
+"""Pre-training in two processes, on one node or two, is that in one: equal losses and weights; stopped, it goes on.
 
 In float64 and without dropout, as rounding in float32 grows in training, and each process draws its own dropout.
 """
@@ -24,12 +24,14 @@ import byol_run
 import tagging_run
 
 PROGRAM = Path(__file__).parent / "devices_run.py"
-pytestmark = pytest.mark.slow  # 24 processes that import torch
+pytestmark = pytest.mark.slow  # 38 processes that import torch
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 
 
-def start(kind: str, store: Path, out: Path, devices: int, accumulate: int = 1, launcher=()) -> subprocess.Popen:
-    words = [kind, store, out, devices, accumulate, "64-true"]
+def start(
+    kind: str, store: Path, out: Path, devices: int, accumulate: int = 1, launcher=(), nodes: int = 1
+) -> subprocess.Popen:
+    words = [kind, store, out, devices, accumulate, "64-true", nodes]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, *launcher, PROGRAM, *map(str, words)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
@@ -112,6 +114,52 @@ def test_accumulation_in_two_processes_has_the_losses_of_one(byol, tmp_path):
     assert read_yaml(tmp_path / "2" / "card.yaml")["batch_norm_over"] == "4 clips"
 
 
+@pytest.fixture
+def srun(tmp_path, monkeypatch):
+    """Put this process into a job of SLURM whose srun is `fake_srun.py`; give the file with the options of its call."""
+    program, options = tmp_path / "bin" / "srun", tmp_path / "options.txt"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} {Path(__file__).parent / "fake_srun.py"} "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("FAKE_SRUN_OPTIONS", str(options))
+    monkeypatch.setenv("SLURM_JOB_ID", str(os.getpid()))  # of which the port is made
+    return options
+
+
+def test_byol_on_two_nodes_has_the_losses_of_one_process(byol, srun, tmp_path):
+    run("byol", byol / "store", tmp_path / "out", 1, nodes=2)
+    assert_equal_trainings(tmp_path / "out", byol / "1", 51)
+    card = read_yaml(tmp_path / "out" / "card.yaml")
+    assert [card[name] for name in ("devices", "nodes", "batch_norm_over")] == [2, 2, "8 clips"]
+    wanted = "--nodes=2 --ntasks=2 --ntasks-per-node=1 --cpus-per-task=1 --kill-on-bad-exit=1"
+    assert srun.read_text() == wanted
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_to_the_first_node_stops_all_and_they_go_on(byol, srun, tmp_path, monkeypatch, number):
+    monkeypatch.setenv("WAIT_FOR_SIGNAL", "1")
+    process = start("byol", byol / "store", tmp_path / "out", 1, nodes=2)
+    monkeypatch.delenv("WAIT_FOR_SIGNAL")
+    for line in process.stdout:
+        if line.strip() == "7":
+            os.kill(process.pid, number)
+            break
+    process.communicate(timeout=120)
+    assert process.returncode == 128 + signal.SIGUSR1  # that of the tasks
+    assert list((tmp_path / "out" / "work").glob("checkpoint_*.pt"))
+    run("byol", byol / "store", tmp_path / "out", 1, nodes=2)
+    found, wanted = (load_file(folder / "weights.safetensors") for folder in (tmp_path / "out", byol / "2"))
+    assert all(torch.equal(found[name], value) for name, value in wanted.items())
+    assert len(json.loads((tmp_path / "out" / "losses.json").read_text())) <= 51 - 7
+
+
+def test_a_failed_process_of_two_nodes_fails_the_job(srun, tmp_path):
+    with start("byol", tmp_path / "absent", tmp_path / "out", 1, nodes=2) as process:
+        printed = process.communicate(timeout=120)[1]
+    assert process.returncode == 1 and "absent" in printed
+
+
 SNAKEFILE = """
 rule pretrain:
     output:
@@ -126,25 +174,28 @@ import sys
 from pathlib import Path
 
 from earmark.logs import log_to
-from earmark.training.devices import log_of_process
+from earmark.training.devices import log_of_process, start_on_nodes
 
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from byol_run import run_byol, write_corpus
 
 log_to(log_of_process(snakemake.log[0]))
-run_byol(Path("store"), Path(snakemake.output[0]).parent, devices=2, threads=2)
+start_on_nodes(NODES, 2 // NODES, snakemake.threads)
+run_byol(Path("store"), Path(snakemake.output[0]).parent, devices=2 // NODES, threads=2)
 """
 
 
-def test_a_script_of_snakemake_starts_its_second_process(tmp_path):
-    """Fabric runs the script's file once more, which brings its snakemake object along."""
+@pytest.mark.parametrize("nodes", [1, 2])
+def test_a_script_of_snakemake_starts_its_second_process(srun, tmp_path, nodes):
+    """Fabric or srun runs the script's file once more, which brings its snakemake object along."""
     byol_run.write_corpus(tmp_path / "store")
     (tmp_path / "Snakefile").write_text(SNAKEFILE)
-    (tmp_path / "pretrain.py").write_text(SCRIPT)
+    (tmp_path / "pretrain.py").write_text(SCRIPT.replace("NODES", str(nodes)))
     command = [sys.executable, "-m", "snakemake", "--cores", "2", "--directory", tmp_path, "-s", tmp_path / "Snakefile"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": ""}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    assert read_yaml(tmp_path / "out" / "card.yaml")["devices"] == 2
+    card = read_yaml(tmp_path / "out" / "card.yaml")
+    assert (card["devices"], card["nodes"], srun.exists()) == (2, nodes, nodes == 2)
     assert "Pre-Norm" in (tmp_path / "job.log").read_text()
     assert "Pre-Norm" in (tmp_path / "job.rank1.log").read_text()

@@ -13,7 +13,7 @@ import torch
 from earmark.errors import ConfigError, ProtocolError, TrainingError
 from earmark.training import devices
 from earmark.training.batches import Batch
-from earmark.training.devices import Hardware, Position, count_nodes, log_of_process, make_fabric
+from earmark.training.devices import Hardware, Position, count_nodes, log_of_process, make_fabric, start_on_nodes
 
 
 def batch_of(n_clips: int, lengths=()) -> Batch:
@@ -79,6 +79,26 @@ def test_nodes_of_torchrun_and_srun_are_counted(monkeypatch, variables, nodes):
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert count_nodes(4) == nodes
+
+
+@pytest.mark.parametrize(("job", "path"), [(None, True), ("7", False)])
+def test_several_nodes_without_slurm_are_refused(monkeypatch, tmp_path, job, path):
+    for name in ("TORCHELASTIC_RUN_ID", "SLURM_NTASKS", "SLURM_NNODES", "SLURM_JOB_ID"):
+        monkeypatch.delenv(name, raising=False)
+    if job:
+        monkeypatch.setenv("SLURM_JOB_ID", job)
+    if path:
+        (tmp_path / "srun").touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    start_on_nodes(1, 4, threads=2)
+    with pytest.raises(ConfigError, match=r"nodes: 2 needs a job of SLURM.*--profile slurm, or set nodes: 1 in config"):
+        start_on_nodes(2, 4, threads=2)
+
+
+def test_processes_that_srun_has_started_on_all_nodes_go_on(monkeypatch):
+    monkeypatch.setenv("SLURM_NTASKS", "8")
+    monkeypatch.setenv("SLURM_NNODES", "2")
+    start_on_nodes(2, 4, threads=8)
 
 
 def test_each_process_has_a_log_of_its_own(monkeypatch):
