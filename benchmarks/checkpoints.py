@@ -17,7 +17,7 @@ from earmark.training.devices import Hardware
 
 def main(batch: str = "16", writes: str = "4") -> None:
     """Train with a checkpoint at every step; the time from its begin to its end counts, the state's copy too."""
-    state, seconds = loop._state, []
+    state, seconds = loop.collect_state, []
 
     def begin_state(*args):
         seconds.append(-time.perf_counter())
@@ -30,7 +30,7 @@ def main(batch: str = "16", writes: str = "4") -> None:
         return path
 
     save, sizes = loop.save_checkpoint, []
-    loop._state, loop.save_checkpoint = begin_state, write
+    loop.collect_state, loop.save_checkpoint = begin_state, write
     steps = []
     with tempfile.TemporaryDirectory(dir=".") as folder:
         train_byol(

@@ -30,7 +30,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from earmark.heads._linear_ahead import RunsAhead
 from earmark.heads._linear_data import draw_validation
-from earmark.heads.linear import LinearProbe
+from earmark.heads._linear_probe import LinearProbe
 from earmark.metrics import METRICS, accuracy
 from earmark.scores import order_runs
 from earmark.tasks import Split, TaskData

@@ -1,12 +1,14 @@
-"""Metrics of the studies, on scores and targets of all clips of an evaluation set; percent except d'."""
+"""Metrics of the studies, on scores and targets of all clips of an evaluation set; percent except d'.
+
+scikit-learn and SciPy are imported where they are used: each start of Snakemake reads `METRICS`, to check the
+configuration, and would spend most of a second on them.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
 import numpy as np
-from scipy.special import ndtri, stdtrit
-from sklearn.metrics import accuracy_score, roc_auc_score
 
 from earmark.errors import ProtocolError
 
@@ -38,6 +40,8 @@ def evaluate(metric: str, targets: np.ndarray, scores: np.ndarray) -> float:
 
 def accuracy(targets: np.ndarray, scores: np.ndarray) -> float:
     """Return the share of clips whose highest score is at their class, in percent."""
+    from sklearn.metrics import accuracy_score
+
     return 100.0 * accuracy_score(targets, scores.argmax(axis=1))
 
 
@@ -76,6 +80,8 @@ def average_precisions(targets: np.ndarray, scores: np.ndarray) -> np.ndarray:
 
 def mean_auc(targets: np.ndarray, scores: np.ndarray) -> float:
     """Return the mean over classes of the area under the ROC curve, in percent; one-sided classes are skipped."""
+    from sklearn.metrics import roc_auc_score
+
     targets = one_hot(targets, scores).astype(bool)
     positives = targets.sum(axis=0)
     defined = np.flatnonzero((positives > 0) & (positives < len(targets)))
@@ -86,6 +92,8 @@ def mean_auc(targets: np.ndarray, scores: np.ndarray) -> float:
 
 def d_prime(targets: np.ndarray, scores: np.ndarray) -> float:
     """Return d' = sqrt(2) times the normal quantile of the mean AUC (of the mean, not the mean of classes' d')."""
+    from scipy.special import ndtri
+
     return float(np.sqrt(2.0) * ndtri(mean_auc(targets, scores) / 100.0))
 
 
@@ -116,6 +124,8 @@ def student_interval(values: Sequence[float]) -> tuple[float, float | None]:
 
     The interval speaks of repeated runs on the same clips, not of other clips (`tables.measure.combine_errors` does).
     """
+    from scipy.special import stdtrit
+
     found = np.asarray(values, dtype=np.float64)
     if len(found) < 2:
         return float(found.mean()), None

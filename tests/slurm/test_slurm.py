@@ -26,6 +26,16 @@ rule train_probe:
 """
 
 
+@pytest.fixture(scope="module", autouse=True)
+def comes_up(tmp_path_factory):
+    """Skip with the reason where the daemons do not start, as in a container that does not let them."""
+    try:
+        with Cluster(tmp_path_factory.mktemp("trial")):
+            pass
+    except (RuntimeError, OSError, subprocess.TimeoutExpired) as error:
+        pytest.skip(f"no SLURM comes up here: {error}")
+
+
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
     """Give the report of the small study: local, on the cluster, on the cluster under faults."""

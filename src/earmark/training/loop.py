@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -26,6 +26,7 @@ from earmark.training.batches import Batch, Prefetcher, derive_seed
 from earmark.training.checkpoints import clear_checkpoints, load_checkpoint, newest_checkpoint, save_checkpoint
 from earmark.training.devices import Hardware, Position, agree, check_same_step, gather, make_fabric, share_batch_norm
 from earmark.training.events import Events
+from earmark.training.resume import Progress, collect_state, copy_weights, random_state, restore_state
 from earmark.training.selection import Selection, State
 
 if TYPE_CHECKING:
@@ -93,17 +94,6 @@ class Trained:
     device: str
 
 
-@dataclass
-class _Progress:
-    """Numbers that a checkpoint carries beside model, optimiser and selection."""
-
-    step: int = 0
-    seconds: float = 0.0
-    waiting_seconds: float = 0.0
-    losses: list[float] = field(default_factory=list)
-    history: list[dict[str, float]] = field(default_factory=list)
-
-
 def train(
     model: nn.Module,
     batches: Batches,
@@ -153,8 +143,8 @@ def train(
     wrapped, optimizer = fabric.setup(model, optimizer)
     scaler = fabric.strategy.precision  # of 16-mixed; the others have no state
     selection = Selection(schedule.average_best, schedule.patience, schedule.direction)
-    progress = _Progress()
-    _resume(load_checkpoint(work, digest), model, optimizer, scaler, selection, progress, rank)
+    progress = Progress()
+    restore_state(load_checkpoint(work, digest), model, optimizer, scaler, selection, progress, rank)
     check_same_step(progress.step, work)
 
     every = schedule.validate_every(batches.steps_per_epoch)
@@ -164,9 +154,11 @@ def train(
     def save() -> Path | None:
         nonlocal saved_at, wait
         start = time.perf_counter()
-        states = gather(_random_state())
+        states = gather(random_state())
         if rank == 0:
-            save_checkpoint(work, progress.step, _state(digest, model, optimizer, scaler, selection, progress, states))
+            save_checkpoint(
+                work, progress.step, collect_state(digest, model, optimizer, scaler, selection, progress, states)
+            )
             _write_history(progress, batches.steps_per_epoch, work)
         fabric.barrier()
         saved_at = time.perf_counter()
@@ -226,7 +218,7 @@ def train(
     progress.seconds = seconds_before + time.perf_counter() - begin
     if progress.seconds > schedule.checkpoint_seconds or schedule.checkpoint_steps:
         save()  # what follows (the test) can fail without losing the training
-    last_state = _copy_state(model)
+    last_state = copy_weights(model)
     return Trained(
         state=selection.average() if evaluate else last_state,
         last_state=last_state,
@@ -270,80 +262,32 @@ def _validate(model, fabric, evaluate, selection, progress, steps_per_epoch) -> 
         model.eval()
         with torch.no_grad(), fabric.autocast():
             values = {key: float(value) for key, value in evaluate(model).items()}
-        values["improved"] = int(selection.update(values["score"], progress.step, lambda: _copy_state(model)))
-    row = {
-        "step": progress.step,
-        "epoch": progress.step / steps_per_epoch,
-        "train_loss": float(np.mean(progress.losses)),
-        **values,
-        "seconds": progress.seconds + time.perf_counter() - begin,
-    }
+        values["improved"] = int(selection.update(values["score"], progress.step, lambda: copy_weights(model)))
+    row = _history_row(progress, steps_per_epoch, values, progress.seconds + time.perf_counter() - begin)
     progress.losses = []
     progress.history.append(row)
     LOGGER.info(" ".join(f"{key} {value:.5g}" for key, value in row.items()))
 
 
-def _write_history(progress: _Progress, steps_per_epoch: int, work: Path) -> None:
+def _history_row(progress: Progress, steps_per_epoch: int, values, seconds: float) -> dict[str, float]:
+    """Make the row of the steps since the last one; `values`: of the validation."""
+    return {
+        "step": progress.step,
+        "epoch": progress.step / steps_per_epoch,
+        "train_loss": float(np.mean(progress.losses)),
+        **values,
+        "seconds": seconds,
+    }
+
+
+def _write_history(progress: Progress, steps_per_epoch: int, work: Path) -> None:
     """Write the running history, for who watches: the rows so far, and one of the steps since the last of them."""
     rows = list(progress.history)
     if progress.losses:
-        rows.append(
-            {
-                "step": progress.step,
-                "epoch": progress.step / steps_per_epoch,
-                "train_loss": float(np.mean(progress.losses)),
-                "seconds": progress.seconds,
-            }
-        )
+        rows.append(_history_row(progress, steps_per_epoch, {}, progress.seconds))
     if rows:
         with atomic_path(work / "history.csv") as temporary:
             pd.DataFrame(rows).to_csv(temporary, index=False)
-
-
-def _state(digest, model, optimizer, scaler, selection, progress, random_states) -> dict[str, Any]:
-    return {
-        "digest": digest,
-        "model": _copy_state(model),
-        "optimizer": optimizer.state_dict(),
-        "scaler": scaler.state_dict(),
-        "selection": selection.state_dict(),
-        "progress": asdict(progress),
-        "random": random_states,
-    }
-
-
-def _resume(found, model, optimizer, scaler, selection, progress, rank) -> None:
-    if found is None:
-        return
-    model.load_state_dict(found["model"])
-    optimizer.load_state_dict(found["optimizer"])
-    scaler.load_state_dict(found["scaler"])
-    selection.load_state_dict(found["selection"])
-    for key, value in found["progress"].items():
-        setattr(progress, key, value)
-    if rank < len(found["random"]):  # a process more than before keeps the state it has drawn for itself
-        _set_random_state(found["random"][rank])
-    LOGGER.info("going on at step %d", progress.step)
-
-
-def _random_state() -> dict[str, Any]:
-    """Give the state of every global generator of this process."""
-    name, keys, *rest = np.random.get_state()
-    return {
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
-        "numpy": [name, torch.from_numpy(keys.astype(np.int64)), *rest],
-        "python": random.getstate(),
-    }
-
-
-def _set_random_state(state: Mapping[str, Any]) -> None:
-    torch.set_rng_state(state["torch"])
-    if state["cuda"] is not None and torch.cuda.is_available():
-        torch.cuda.set_rng_state(state["cuda"])
-    name, keys, *rest = state["numpy"]
-    np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
-    random.setstate(state["python"])
 
 
 def _is_finite(model: nn.Module) -> bool:
@@ -363,10 +307,6 @@ def _to_device(batch: Batch, device: torch.device) -> Batch:
         return batch
     inputs, targets = (tensor.to(device, non_blocking=True) for tensor in (batch.inputs, batch.targets))
     return Batch(inputs, targets, batch.clip_ids, batch.lengths, batch.step)
-
-
-def _copy_state(model: nn.Module) -> State:
-    return {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
 
 
 class _Stop:

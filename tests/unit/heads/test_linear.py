@@ -8,18 +8,10 @@ import pytest
 import torch
 
 from earmark.errors import ProtocolError, StoreError, TrainingError
-from earmark.heads import linear
-from earmark.heads._linear_heads import EarlyStop, Head
-from earmark.heads.linear import (
-    LinearProbe,
-    choose_head,
-    learning_rates_of,
-    train_linear_probe,
-    train_linear_probes,
-)
-from earmark.metrics import METRICS, evaluate
+from earmark.heads import _linear_probe
+from earmark.heads.linear import learning_rates_of, train_linear_probe, train_linear_probes
+from earmark.metrics import evaluate
 from earmark.provenance import inputs_digest
-from earmark.tasks import Split, TaskData
 
 LABELS = ["bark", "bell", "hum"]
 PROTOCOL = {
@@ -78,13 +70,6 @@ def run(folder, **changes):
     return pd.read_parquet(folder / "linear.parquet")
 
 
-def make_probe(data, embeddings, metric="accuracy", loss="cross_entropy", **changes):
-    options = {"learning_rates": [1e-3], "batch_size": 200, "max_epochs": 8, "patience": 20, "valid_share": 0.1}
-    options |= {"device": torch.device("cpu"), **changes}
-    ids = [f"clip{number}" for number in range(len(embeddings))]
-    return LinearProbe(embeddings, embeddings, data, ids, "sounds", METRICS[metric], loss, **options)
-
-
 def test_folds_and_seeds_give_a_row_each_with_rate_and_value(folder):
     rows = run(folder)
     assert list(zip(rows["seed"], rows["fold"], strict=True)) == [(42, 1), (43, 1), (42, 2), (43, 2)]
@@ -116,7 +101,7 @@ def test_finished_runs_are_not_trained_again_after_a_stop(folder, monkeypatch):
     expected = run(folder)
     for path in (folder / "runs").glob("*"):
         path.unlink()
-    train_heads, calls = linear.train_heads, []
+    train_heads, calls = _linear_probe.train_heads, []
 
     def stop_at_third(*arguments):
         calls.append(arguments)
@@ -124,7 +109,7 @@ def test_finished_runs_are_not_trained_again_after_a_stop(folder, monkeypatch):
             raise KeyboardInterrupt
         return train_heads(*arguments)
 
-    monkeypatch.setattr(linear, "train_heads", stop_at_third)
+    monkeypatch.setattr(_linear_probe, "train_heads", stop_at_third)
     with pytest.raises(KeyboardInterrupt):
         run(folder)
     found = run(folder)
@@ -216,7 +201,7 @@ def test_finished_tasks_survive_the_loss_of_their_outputs(folder, monkeypatch):
     for name in ("folds", "split"):
         (folder / f"{name}.parquet").unlink()
         (folder / f"{name}_predictions.parquet").unlink()
-    monkeypatch.setattr(linear, "train_heads", None)
+    monkeypatch.setattr(_linear_probe, "train_heads", None)
     for one, other in zip(run_all(folder), expected, strict=True):
         pd.testing.assert_frame_equal(one, other)
 
@@ -280,26 +265,6 @@ def test_learning_rate_that_diverges_is_left_out_and_reported(folder, caplog):
         run(folder, protocol={**PROTOCOL, "learning_rates": [1e38]}, seeds=[42])
 
 
-def test_learning_rate_is_chosen_by_validation_score_then_by_loss():
-    def head(score, loss, rate):
-        found = Head(rate, EarlyStop(3), valid_loss=loss)
-        found.stop.update(score)
-        return found
-
-    assert choose_head([head(50, 0.1, 1), head(60, 0.9, 2), head(60, 0.4, 3), head(60, 0.4, 4)], "t").learning_rate == 3
-
-
-def test_class_with_one_training_clip_of_a_fixed_split_trains():
-    generator = np.random.default_rng(0)
-    embeddings = generator.normal(size=(30, 4)).astype(np.float32)
-    targets = np.array([0, 1] * 15)
-    targets[3] = 2
-    rows = np.arange(30)
-    data = TaskData(tuple(LABELS), "single", targets, (Split(0, rows[:20], rows[20:25], rows[25:]),))
-    outcome = make_probe(data, embeddings).fit(42, data.splits[0])
-    assert outcome.predictions.shape == (5, 3)
-
-
 def test_class_with_one_clip_and_fold_without_a_class_are_named(folder):
     clips = pd.read_parquet(folder / "clips.parquet")
     clips.at[0, "labels"], clips.at[3, "labels"] = ["rare"], ["rare"]  # clip 0 in fold 1, clip 3 in fold 2
@@ -310,20 +275,6 @@ def test_class_with_one_clip_and_fold_without_a_class_are_named(folder):
     clips.to_parquet(folder / "clips.parquet")
     with pytest.raises(ProtocolError, match=r"sounds, fold 1: .* no clip of 'rare'"):
         run(folder, vocabulary=[*LABELS, "rare"])
-
-
-def test_empty_validation_split_is_refused():
-    rows = np.arange(10)
-    data = TaskData(("a", "b"), "single", rows % 2, (Split(0, rows[:6], rows[:0], rows[6:]),))
-    with pytest.raises(ProtocolError, match="task sounds, fold 0: no clip in valid"):
-        make_probe(data, np.zeros((10, 3), dtype=np.float32))
-
-
-def test_loss_that_does_not_fit_the_labels_is_refused():
-    rows = np.arange(10)
-    data = TaskData(("a", "b"), "single", rows % 2, (Split(0, rows[:6], rows[6:8], rows[8:]),))
-    with pytest.raises(ProtocolError, match="'binary_cross_entropy' does not fit single-label"):
-        make_probe(data, np.zeros((10, 3), dtype=np.float32), loss="binary_cross_entropy")
 
 
 def test_embedding_that_is_no_number_is_refused_with_its_clip(folder):

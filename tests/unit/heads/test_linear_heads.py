@@ -10,7 +10,7 @@ from torch import nn
 from earmark.errors import ProtocolError, TrainingError
 from earmark.heads._linear_data import Standardiser
 from earmark.heads._linear_heads import EarlyStop, initial_weight, train_heads
-from earmark.heads.linear import make_score
+from earmark.heads._linear_probe import make_score
 from earmark.metrics import METRICS
 from earmark.training.batches import derive_seed
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from run_options import run_options
 
 from earmark.pretraining import byol
 from earmark.store import SCHEMA
@@ -45,7 +46,6 @@ PROTOCOL = {
 }
 N_TRAIN = 23  # batches of 6, 6, 6 and 5
 N_STEPS = 4 * 4
-PROVENANCE = {"scale": "mini", "code": "c", "config": "g", "inputs": "i", "started": "now", "versions": {}}
 
 
 def write_corpus(folder: Path) -> None:
@@ -69,19 +69,12 @@ def write_corpus(folder: Path) -> None:
 def run_byol(store: Path, out: Path, **changes) -> Path:
     """Pre-train on the corpus of `store`; `changes` replace arguments. Returns `out`, which holds the results."""
     options = {
-        "store": store,
+        **run_options(store, out),
         "frontend": FRONTEND,
         "encoder": "byola_v1_d2048",
         "encoder_options": {"width": 0.0625},
         "corpus": {"dataset": "tones", "train": {"split": ["train"]}},
         "protocol": PROTOCOL,
-        "weights": out / "weights.safetensors",
-        "card": out / "card.yaml",
-        "history": out / "history.csv",
-        "work": out / "work",
-        "provenance": PROVENANCE,
-        "accelerator": "cpu",
-        "threads": 1,
     }
     byol.pretrain_byol(**{**options, **changes})
     return out

@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from run_options import run_options
 
 from earmark.pretraining import tagging
 from earmark.store import SCHEMA
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "heads"))
-from downstream import FRONTEND, PROVENANCE, load_tiny
+from downstream import FRONTEND, load_tiny
 
 LABELS = ["low", "mid", "high", "never"]
 PROTOCOL = {
@@ -55,7 +56,7 @@ def run_tagging(store, out, **changes):
     """Pre-train on the corpus of `store`; `changes` replace arguments. Returns `out`, which holds the results."""
     tagging.load_encoder = load_tiny
     options = {
-        "store": store,
+        **run_options(store, out),
         "frontend": FRONTEND,
         "encoder": "tiny",
         "encoder_options": {},
@@ -67,13 +68,6 @@ def run_tagging(store, out, **changes):
             "test": {"subset": ["eval"]},
         },
         "protocol": PROTOCOL,
-        "weights": out / "weights.safetensors",
-        "card": out / "card.yaml",
-        "history": out / "history.csv",
-        "work": out / "work",
-        "provenance": PROVENANCE,
-        "accelerator": "cpu",
-        "threads": 1,
     }
     tagging.pretrain_tagging(**{**options, **changes})
     return out
