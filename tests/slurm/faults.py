@@ -18,17 +18,44 @@ HANGS = "count_corpus"  # a rule with one job, for which the trainings do not wa
 GREEDY = "pretrain_encoder"  # gets less memory than it needs at its first attempt
 
 
+# Where a rule writes what its next attempt goes on from: checkpoints, and the runs that are done.
+GOES_ON = {
+    "pretrain_encoder": "encoders/{representation}/checkpoints",
+    "finetune_encoder": "scores/{study}/{task}/{representation}/{mode}/runs",
+    "train_probe": "scores/{study}/{task}/{representation}/frozen/runs",
+}
+
+
 @dataclass
 class Attempt:
-    """One start of a job: the targets that it worked on, and when it was first and last seen at work (s, monotonic)."""
+    """One start of a job: the targets that it worked on, when it was first and last seen at work (s, monotonic).
+
+    `saved`: when it last wrote what a next attempt goes on from, so that only what it did since then is done again.
+    """
 
     targets: set[str]
     first: float
     last: float
+    saved: float
 
     @property
     def seconds(self) -> float:
         return self.last - self.first
+
+    @property
+    def unsaved_seconds(self) -> float:
+        return self.last - min(self.saved, self.last)
+
+    def look_for_saved(self, results: Path) -> None:
+        """Note the newest file that a next attempt goes on from."""
+        for target in self.targets:
+            rule, _, values = target.partition(":")
+            if rule in GOES_ON:
+                folder = GOES_ON[rule].format(**dict(pair.split("=", 1) for pair in values.split(",")))
+                for path in (results / folder).rglob("*"):
+                    with contextlib.suppress(OSError):  # taken away since
+                        age = time.time() - path.stat().st_mtime
+                        self.saved = max(self.saved, time.monotonic() - age)
 
 
 @dataclass
@@ -55,9 +82,10 @@ class Watch(threading.Thread):
         now, found, owners = time.monotonic(), workers(self.folder), {}
         for worker in found:
             if worker.is_batch:
-                attempt = self.attempts.setdefault((worker.job, worker.group), Attempt(set(), now, now))
+                attempt = self.attempts.setdefault((worker.job, worker.group), Attempt(set(), now, now, now))
                 attempt.last = attempt.last if worker.is_stopped else now
                 attempt.targets.update(*(one.targets for one in found if one.job == worker.job and not one.is_batch))
+                attempt.look_for_saved(self.folder / "results" / "mini")
             else:
                 for target in worker.targets:
                     owners.setdefault(target, set()).add((worker.job, worker.group))
@@ -76,17 +104,24 @@ class Watch(threading.Thread):
         return sum(attempt.seconds for attempt in self.attempts.values())
 
     def repeated_share(self) -> float:
-        """Give the share of all job seconds that lies in attempts which a later one followed, or which began no work.
+        """Give the share of all job seconds that was done again: what attempts that another followed had not saved.
 
-        It is more than the work that was done again: a training that is stopped goes on from its checkpoint.
+        An attempt that began no work counts whole. The start of a further attempt's programs is not in it;
+        `followed_share` is the share of all attempts that were followed, and so more than what was lost.
         """
+        return sum(attempt.unsaved_seconds for attempt in self._followed()) / max(self.job_seconds(), 1e-9)
+
+    def followed_share(self) -> float:
+        """Give the share of all job seconds that lies in attempts which another one followed, saved work included."""
+        return sum(attempt.seconds for attempt in self._followed()) / max(self.job_seconds(), 1e-9)
+
+    def _followed(self) -> list[Attempt]:
         attempts = sorted(self.attempts.values(), key=lambda attempt: attempt.first)
-        lost = sum(
-            one.seconds
+        return [
+            one
             for number, one in enumerate(attempts)
             if not one.targets or any(one.targets & later.targets for later in attempts[number + 1 :])
-        )
-        return lost / max(self.job_seconds(), 1e-9)
+        ]
 
 
 @dataclass(frozen=True)
