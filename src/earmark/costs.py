@@ -3,11 +3,13 @@
 import os
 from collections import Counter
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from earmark.benchmarks import read_benchmark
 from earmark.config.load import MODES
 from earmark.errors import EarmarkError
 from earmark.figures.drawing import GREY, INK, LARGE, NORMAL, SMALL, WIDTH
@@ -44,8 +46,9 @@ COLOURS = ("#1b6ca8", "#d1603d", "#5a9367", "#7a5195", "#c9a227")
 LEGEND = (
     "Hours asked are a job's time limit, used its seconds on the clock; a limit that is not used up costs nothing but"
     " the scheduler's favour. GB and CPU asked are held for as long as the job runs: wasted is what it held and did not"
-    " use. Core and GPU hours are held, whether used or not. Asked is what a first attempt asks. Finished jobs only, at"
-    " their last attempt; `-` where too short a job was not measured. What serves several studies is `shared`."
+    " use. Core and GPU hours are held, whether used or not, on all nodes of a job; GB are those of one node. Asked is"
+    " what a first attempt asks. Finished jobs only, at their last attempt; `-` where none was measured: a job too"
+    " short, or on several nodes. What serves several studies is `shared`."
 )
 
 
@@ -63,8 +66,8 @@ def make_costs(
     """Write the tables of costs as csv and Markdown and draw them, and return the Markdown.
 
     `results`: the folder `results/<scale>`. `asked`: by the path of a benchmark file under its `benchmarks` what the
-    job asked: `mem_mb`, `runtime` (minutes), `threads`, `gpu`, None where nothing was said. `homes`: {study or
-    representation: study}. Raises EarmarkError when no job has finished yet.
+    job asked: `mem_mb` and `threads` of a node, `runtime` (minutes), `gpu` of all nodes, `nodes`, None where nothing
+    was said. `homes`: {study or representation: study}. Raises EarmarkError when no job has finished yet.
     """
     jobs = read_benchmarks(results / "benchmarks", asked, homes)
     costs, studies = sum_costs(jobs), sum_studies(jobs)
@@ -88,29 +91,30 @@ def make_costs(
 def read_benchmarks(folder: Path, asked: Mapping[str, Mapping[str, Any]], homes: Mapping[str, str]) -> pd.DataFrame:
     """Read the benchmark files of finished jobs: one row a job.
 
-    Columns: `rule`, `study`, `hours` on the clock, `gb` and `cpu_hours` used, and as asked `limit` (hours), `gb_asked`,
-    `threads`, `gpus`. `homes`: {study or representation: study}; the path `<rule>/<study or representation>/...` tells
-    the study, other work is `shared`. A measure that Snakemake has not taken (a job of less than its sampling interval)
-    is missing, as is what was not asked. An empty file, as a killed job leaves it, is left out. Raises EarmarkError
-    when there is no file.
+    Columns: `rule`, `study`, `hours` on the clock, `gb` and `cpu_hours` used, and as asked `limit` (hours), `gb_asked`
+    of a node, `threads` and `gpus` of all nodes. `homes`: {study or representation: study}; the path
+    `<rule>/<study or representation>/...` tells the study, other work is `shared`. A measure that Snakemake has not
+    taken (a job of less than its sampling interval) is missing, as is what was not asked; so are memory and CPU hours
+    of a job on several nodes, where Snakemake sees only the process that waits for them. A file without seconds, as a
+    killed job leaves it, is left out. Raises EarmarkError when there is no file.
     """
     rows = []
     for name, wants in asked.items():
         rule, *rest = Path(name).with_suffix("").parts
-        if not (folder / name).stat().st_size:
+        measured, nodes = read_benchmark(folder / name), wants["nodes"] or 1
+        if measured is None:
             continue
-        table = pd.read_csv(folder / name, sep="\t", na_values=["-", "NA"])
-        seconds, peak, cpu_seconds = (pd.to_numeric(table[key]).iloc[-1] for key in ("s", "max_rss", "cpu_time"))
+        seen = 1.0 if nodes == 1 else float("nan")
         rows.append(
             {
                 "rule": rule,
                 "study": homes.get(rest[0], SHARED) if rest else SHARED,
-                "hours": seconds / 3600,
-                "gb": peak / 1000,
-                "cpu_hours": cpu_seconds / 3600,
+                "hours": measured.seconds / 3600,
+                "gb": seen * measured.peak_mb / 1000,
+                "cpu_hours": seen * measured.cpu_seconds / 3600,
                 "limit": _or_nan(wants["runtime"]) / 60,
                 "gb_asked": _or_nan(wants["mem_mb"]) / 1000,
-                "threads": wants["threads"] or 1,
+                "threads": nodes * (wants["threads"] or 1),
                 "gpus": wants["gpu"] or 0,
             }
         )
@@ -138,10 +142,10 @@ def sum_costs(jobs: pd.DataFrame) -> pd.DataFrame:
                 "longest_share": (hours / group["limit"]).max(),
                 "gb_asked": group["gb_asked"].max(),
                 "gb_peak": group["gb"].max(),
-                "gb_hours_wasted": ((group["gb_asked"] - group["gb"]) * hours).sum(),
+                "gb_hours_wasted": ((group["gb_asked"] - group["gb"]) * hours).sum(min_count=1),
                 "cpu_hours_asked": cpu_asked.sum(),
-                "cpu_hours_used": group["cpu_hours"].sum(),
-                "cpu_hours_wasted": (cpu_asked - group["cpu_hours"]).sum(),
+                "cpu_hours_used": group["cpu_hours"].sum(min_count=1),
+                "cpu_hours_wasted": (cpu_asked - group["cpu_hours"]).sum(min_count=1),
                 "gpu_hours": (group["gpus"] * hours).sum(),
             }
         )
@@ -168,7 +172,10 @@ def sum_studies(jobs: pd.DataFrame) -> pd.DataFrame:
             "gb_peak": jobs["gb"],
         }
     )
-    how = dict.fromkeys(list(STUDY_HEADINGS)[2:], "sum") | {"gb_peak": "max"}
+    how = dict.fromkeys(list(STUDY_HEADINGS)[2:], "sum") | {
+        "gb_peak": "max",
+        "cpu_hours": partial(pd.Series.sum, min_count=1),
+    }
     parts = []
     for study, group in per_job.groupby("study"):
         rules = group.groupby("rule", as_index=False).agg(how).sort_values("hours", ascending=False)

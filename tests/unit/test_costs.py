@@ -8,10 +8,10 @@ from earmark.errors import EarmarkError
 
 HEAD = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
 ASKED = {
-    "train_probe": {"mem_mb": 4000, "runtime": 60, "threads": 2, "gpu": 1},
-    "count_task": {"mem_mb": 1000, "runtime": 10, "threads": 1, "gpu": 0},
-    "pretrain_encoder": {"mem_mb": 8000, "runtime": 600, "threads": 4, "gpu": 2},
-    "compute_log_mel": {"mem_mb": 1000, "runtime": None, "threads": 1, "gpu": 0},
+    "train_probe": {"mem_mb": 4000, "runtime": 60, "threads": 2, "gpu": 1, "nodes": None},
+    "count_task": {"mem_mb": 1000, "runtime": 10, "threads": 1, "gpu": 0, "nodes": None},
+    "pretrain_encoder": {"mem_mb": 8000, "runtime": 600, "threads": 4, "gpu": 2, "nodes": None},
+    "compute_log_mel": {"mem_mb": 1000, "runtime": None, "threads": 1, "gpu": 0, "nodes": None},
 }
 HOMES = {"at": "at", "byola": "byola", "mobilenet_v2": "at"}
 OUTPUTS = ("costs.csv", "costs_by_study.csv", "costs.md", "costs.png")
@@ -77,11 +77,26 @@ def test_sums_of_a_rule(results):
 def test_jobs_of_a_rule_may_ask_differently(results):
     """A quarter of an hour of 30 minutes with 3 of 9 GB, beside half an hour of 60 minutes with 1 of 4 GB."""
     asked = asked_in(results)
-    asked["train_probe/at/esc50/two.tsv"] = {"mem_mb": 9000, "runtime": 30, "threads": 4, "gpu": 0}
+    asked["train_probe/at/esc50/two.tsv"] = {"mem_mb": 9000, "runtime": 30, "threads": 4, "gpu": 0, "nodes": None}
     costs = sum_costs(read_benchmarks(results / "benchmarks", asked, HOMES)).set_index("rule").loc["train_probe"]
     assert (costs["hours_asked"], costs["gb_asked"], costs["longest_share"], costs["gpu_hours"]) == (1.5, 9, 0.5, 0.5)
     assert costs["gb_hours_wasted"] == pytest.approx(3 * 0.5 + 6 * 0.25)
     assert costs["cpu_hours_asked"] == pytest.approx(2 * 0.5 + 4 * 0.25)
+
+
+def test_a_job_on_two_nodes_holds_the_cores_of_both(two_studies):
+    """Threads are those of a node, GPUs of all; memory and CPU time are measured of the process that waits for them."""
+    asked = asked_in(two_studies)
+    asked["pretrain_encoder/mobilenet_v2.tsv"] = ASKED["pretrain_encoder"] | {"nodes": 2}
+    jobs = read_benchmarks(two_studies / "benchmarks", asked, HOMES)
+    costs = sum_costs(jobs).set_index("rule").loc["pretrain_encoder"]
+    assert (costs["cpu_hours_asked"], costs["gpu_hours"], costs["gb_asked"]) == (2 * 4 * 2, 2 * 2, 8)
+    unknown = ["gb_peak", "gb_hours_wasted", "cpu_hours_used", "cpu_hours_wasted"]
+    assert costs[unknown].isna().all()
+    studies = sum_studies(jobs).set_index(["study", "rule"])
+    assert studies.loc[("at", "pretrain_encoder"), "core_hours"] == 2 * 4 * 2
+    assert studies.loc[("at", "pretrain_encoder"), ["cpu_hours", "gb_peak"]].isna().all()
+    assert studies.loc[("at", "all"), ["cpu_hours", "gb_peak"]].tolist() == [0.625, 3.0]  # of the probes
 
 
 def test_sums_of_a_study(two_studies):

@@ -1,10 +1,11 @@
-"""Pre-training on several nodes: what its jobs ask of SLURM, by the SLURM plugin's own functions."""
+"""Pre-training on several nodes: what its jobs ask of SLURM, by the SLURM plugin's own functions, and what reruns."""
 
 import re
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
-from checkouts import run_snakemake
+from checkouts import copy_workflow, planned_jobs, run_snakemake
 from snakemake_executor_plugin_slurm.submit_string import get_submit_command
 from snakemake_executor_plugin_slurm.utils import set_gres_string
 
@@ -49,3 +50,42 @@ def test_pretraining_asks_for_its_nodes(checkout, settings, wanted):
     options = sbatch_options(checkout, threads, *settings)
     assert options["pretrain_encoder"] == options["pretrain_byol"] == set(wanted.split())
     assert options["prepare_dataset"] == {"--ntasks=1", "--cpus-per-task=1"}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """Give a checkout in which Snakemake takes two pre-trainings, with one device, for done."""
+    folder = copy_workflow(tmp_path_factory.mktemp("finished") / "checkout")
+    planned = run_snakemake(folder, "-n", *TARGETS).stdout
+    for line in re.findall(r"^    output: (.*)", planned, re.MULTILINE):
+        for name in line.split(", "):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).touch()
+    run_snakemake(folder, "--touch", "--force", "--cores", "1", *TARGETS)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("settings", "jobs"),
+    [
+        (("devices=2",), {}),
+        (("nodes=2", "--profile", "slurm"), {}),
+        (("accumulate=2",), {"pretrain_encoder": 1, "pretrain_byol": 1}),  # batch normalisation sees other clips
+    ],
+)
+def test_the_number_of_devices_and_nodes_trains_nothing_anew(finished, settings, jobs):
+    printed = run_snakemake(finished, "-n", *TARGETS, "--config", *settings).stdout
+    assert planned_jobs(printed) == jobs
+    assert bool(jobs) != ("Nothing to be done" in printed)
+
+
+def test_costs_count_the_cores_of_all_nodes(finished):
+    results = finished / "results" / "mini"
+    file = results / "benchmarks" / "pretrain_encoder" / "mobilenet_v2.tsv"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("s\tmax_rss\tcpu_time\n3600\t50\t2\n")
+    threads = "overrides={resources: {pretrain_encoder: {threads: 4}}}"
+    run_snakemake(finished, "--cores", "1", "costs", "--config", "nodes=2", "devices=2", threads)
+    row = pd.read_csv(results / "costs.csv").set_index("rule").loc["pretrain_encoder"]
+    assert (row["cpu_hours_asked"], row["gpu_hours"]) == (2 * 4, 2 * 2)
+    assert row[["gb_peak", "cpu_hours_used"]].isna().all()

@@ -14,7 +14,7 @@ rule costs:
     params:
         results=RESULTS,
         asked=asked_of_benchmarks,
-        homes=dict(zip(STUDIES, STUDIES)) | {name: study_of_representation(name) for name in REPRESENTATIONS},
+        homes=dict(zip(STUDIES, STUDIES)) | {name: CONFIG.study_of(name) for name in REPRESENTATIONS},
         csv=f"{RESULTS}/costs.csv",
         by_study=f"{RESULTS}/costs_by_study.csv",
         md=f"{RESULTS}/costs.md",

@@ -11,6 +11,16 @@ def gpus(count=1):
     return 0 if CONFIG.user["accelerator"] == "cpu" else count
 
 
+def devices_per_node(wildcards, resources):
+    """Say how many processes train on each node. Taking `resources` keeps the value out of what reruns a job."""
+    return CONFIG.user["devices"]
+
+
+def node_count(wildcards, resources):
+    """Say on how many nodes a training runs; as `devices_per_node` no reason to train again, as results are the same."""
+    return CONFIG.user["nodes"]
+
+
 def on_nodes():
     """Give what a job on several nodes asks of SLURM beside the sum of its GPUs; nothing where one node does.
 

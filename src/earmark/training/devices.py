@@ -9,6 +9,7 @@ nodes by an srun that the first process starts.
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -90,14 +91,18 @@ def start_on_nodes(nodes: int, devices: int, threads: int) -> None:
     `threads`: CPUs of a node, shared by its processes. Returns in these processes, and where there is one node.
     SIGTERM, SIGUSR1 and SIGINT reach them as SIGUSR1, since srun answers SIGTERM by killing its tasks before they can
     write a checkpoint. When one fails the others are ended. Raises ConfigError, see `check_nodes`.
+
+    The program may itself be the one task of an srun: `--overlap` lets its own srun have what that one holds, instead
+    of waiting for it for ever, and the binding to CPUs of that one's node is not passed on.
     """
     if nodes == 1 or _is_started_outside(devices):
         return
     check_nodes(nodes)
     shape = [f"--nodes={nodes}", f"--ntasks={nodes * devices}", f"--ntasks-per-node={devices}"]
     shape.append(f"--cpus-per-task={max(1, threads // devices)}")
-    command = ["srun", *shape, "--kill-on-bad-exit=1", sys.executable, *sys.argv]
-    with subprocess.Popen(command, start_new_session=True) as srun:
+    command = ["srun", *shape, "--overlap", "--kill-on-bad-exit=1", sys.executable, *sys.argv]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SLURM_CPU_BIND")}
+    with subprocess.Popen(command, start_new_session=True, env=environment) as srun:
         for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
             signal.signal(number, lambda *_: srun.send_signal(signal.SIGUSR1))
         code = srun.wait()
@@ -108,10 +113,11 @@ def make_fabric(hardware: Hardware):
     """Start Lightning Fabric for a training; with several devices this starts their processes or joins them.
 
     Fabric starts the program once more for each further device. Under torchrun, and under srun with a task for each
-    device of each node, the processes are there already. Raises ConfigError for more devices than there are GPUs.
+    device of each node, the processes are there already. Raises ConfigError for more devices than there are GPUs, and
+    TrainingError where the processes run different versions of torch.
     """
     from lightning_fabric import Fabric
-    from lightning_fabric.plugins.environments import LightningEnvironment
+    from lightning_fabric.plugins.environments import LightningEnvironment, SLURMEnvironment
     from lightning_fabric.strategies import DDPStrategy
 
     nodes = count_nodes(hardware.devices)
@@ -124,8 +130,8 @@ def make_fabric(hardware: Hardware):
     options: dict[str, Any] = {}
     if hardware.devices * nodes > 1:
         options["strategy"] = DDPStrategy(forward_sync_buffers=False)  # equal in all processes already
-    if nodes == 1 and not _is_started_outside(hardware.devices):
-        options["plugins"] = [LightningEnvironment()]  # a SLURM job of one task starts its processes itself
+    if not _is_started_by_torchrun():  # said in words: Fabric takes any job of SLURM for one that srun has started
+        options["plugins"] = [SLURMEnvironment() if _is_started_by_srun(hardware.devices) else LightningEnvironment()]
     fabric = Fabric(
         accelerator=hardware.accelerator,
         devices=hardware.devices,
@@ -135,6 +141,7 @@ def make_fabric(hardware: Hardware):
     )
     if hardware.devices * nodes > 1:
         fabric.launch()
+        _check_same_torch()
     if hardware.threads:
         torch.set_num_threads(max(1, hardware.threads // hardware.devices))
     return fabric
@@ -142,10 +149,9 @@ def make_fabric(hardware: Hardware):
 
 def count_nodes(devices: int) -> int:
     """Count the nodes on which torchrun or srun has started `devices` processes each; 1 where neither has."""
-    if not _is_started_outside(devices):
-        return 1
-    world = os.environ.get("WORLD_SIZE") if "TORCHELASTIC_RUN_ID" in os.environ else os.environ["SLURM_NTASKS"]
-    return max(1, int(world or 1) // devices)
+    if _is_started_by_torchrun():
+        return max(1, int(os.environ.get("WORLD_SIZE") or 1) // devices)
+    return int(os.environ["SLURM_STEP_NUM_NODES"]) if _is_started_by_srun(devices) else 1
 
 
 def log_of_process(path: str | Path) -> Path:
@@ -253,6 +259,17 @@ def check_same_step(step: int, work: Path) -> None:
         )
 
 
+def _check_same_torch() -> None:
+    """Raise TrainingError when the processes of a training run different versions of torch."""
+    found = gather((socket.gethostname(), str(torch.__version__)))
+    if len({version for _, version in found}) > 1:
+        told = ", ".join(f"node {node} has torch {version}" for node, version in dict.fromkeys(found))
+        raise TrainingError(
+            f"the processes of one training run different software: {told}. Install one version on all nodes, or one"
+            " environment on a file system that all of them see, and start again."
+        )
+
+
 def predict_shared(predict, rows: Sequence[int]) -> np.ndarray:
     """Predict `rows` with each process taking its share; `predict(rows)` returns an array of as many rows.
 
@@ -277,5 +294,14 @@ def _has_others() -> bool:
 
 def _is_started_outside(devices: int) -> bool:
     """Say whether torchrun, or srun with a task for each device, has started the processes."""
-    tasks, nodes = (int(os.environ.get(name) or 0) for name in ("SLURM_NTASKS", "SLURM_NNODES"))
-    return "TORCHELASTIC_RUN_ID" in os.environ or (tasks > 1 and tasks == devices * nodes)
+    return _is_started_by_torchrun() or _is_started_by_srun(devices)
+
+
+def _is_started_by_torchrun() -> bool:
+    return "TORCHELASTIC_RUN_ID" in os.environ
+
+
+def _is_started_by_srun(devices: int) -> bool:
+    """Say whether srun has started a task for each device. Only srun sets these; sbatch and salloc set SLURM_NTASKS."""
+    tasks, nodes = (int(os.environ.get(name) or 0) for name in ("SLURM_STEP_NUM_TASKS", "SLURM_STEP_NUM_NODES"))
+    return tasks > 1 and tasks == devices * nodes

@@ -1,6 +1,5 @@
 """Hours that jobs took, and an estimate of those left."""
 
-import csv
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from statistics import mean
 
+from earmark.benchmarks import read_benchmark
 from earmark.watch.runs import Job, Place, Run
 
 
@@ -91,9 +91,5 @@ def read_seconds(benchmarks: Path) -> dict[str, list[float]]:
 
 @cache
 def _read_seconds(path: Path, _mtime: int) -> float | None:
-    with path.open(errors="replace") as file:
-        rows = list(csv.DictReader(file, delimiter="\t"))
-    try:
-        return float(rows[-1]["s"])
-    except (IndexError, KeyError, TypeError, ValueError):
-        return None
+    measured = read_benchmark(path)
+    return measured.seconds if measured else None

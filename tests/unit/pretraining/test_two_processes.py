@@ -114,15 +114,32 @@ def test_accumulation_in_two_processes_has_the_losses_of_one(byol, tmp_path):
     assert read_yaml(tmp_path / "2" / "card.yaml")["batch_norm_over"] == "4 clips"
 
 
+SBATCH = {  # what `sbatch --nodes=2 --ntasks=2 --ntasks-per-node=1` of SLURM 22.05 sets in the batch script
+    "SLURM_NTASKS": "2",
+    "SLURM_NPROCS": "2",
+    "SLURM_NTASKS_PER_NODE": "1",
+    "SLURM_NNODES": "2",
+    "SLURM_JOB_NUM_NODES": "2",
+    "SLURM_NODELIST": "n[1-2]",
+    "SLURM_TASKS_PER_NODE": "1(x2)",
+    "SLURM_CPUS_PER_TASK": "1",
+    "SLURM_PROCID": "0",
+    "SLURM_LOCALID": "0",
+    "SLURM_NODEID": "0",
+}
+
+
 @pytest.fixture
 def srun(tmp_path, monkeypatch):
-    """Put this process into a job of SLURM whose srun is `fake_srun.py`; give the file with the options of its call."""
+    """Put this process into a batch script of SLURM whose srun is `fake_srun.py`; give the file with its options."""
     program, options = tmp_path / "bin" / "srun", tmp_path / "options.txt"
     program.parent.mkdir()
     program.write_text(f'#!/bin/sh\nexec {sys.executable} {Path(__file__).parent / "fake_srun.py"} "$@"\n')
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
     monkeypatch.setenv("FAKE_SRUN_OPTIONS", str(options))
+    for name, value in SBATCH.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("SLURM_JOB_ID", str(os.getpid()))  # of which the port is made
     return options
 
@@ -132,7 +149,7 @@ def test_byol_on_two_nodes_has_the_losses_of_one_process(byol, srun, tmp_path):
     assert_equal_trainings(tmp_path / "out", byol / "1", 51)
     card = read_yaml(tmp_path / "out" / "card.yaml")
     assert [card[name] for name in ("devices", "nodes", "batch_norm_over")] == [2, 2, "8 clips"]
-    wanted = "--nodes=2 --ntasks=2 --ntasks-per-node=1 --cpus-per-task=1 --kill-on-bad-exit=1"
+    wanted = "--nodes=2 --ntasks=2 --ntasks-per-node=1 --cpus-per-task=1 --overlap --kill-on-bad-exit=1"
     assert srun.read_text() == wanted
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -63,30 +64,63 @@ def test_more_devices_than_gpus_are_refused(monkeypatch):
         make_fabric(Hardware("cuda", 4))
 
 
+SBATCH = {"SLURM_JOB_ID": "7", "SLURM_NTASKS": "8", "SLURM_NPROCS": "8", "SLURM_NNODES": "2", "SLURM_PROCID": "0"}
+SRUN = {**SBATCH, "SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "8", "SLURM_STEP_NUM_NODES": "2"}
+ONE_TASK = {"SLURM_STEP_NUM_TASKS": "1", "SLURM_STEP_NUM_NODES": "1"}  # as the plugin starts a job
+
+
+@pytest.fixture
+def set_variables(monkeypatch):
+    """Give a function that sets variables, with none of SLURM and torchrun beside them."""
+    for name in os.environ:
+        if name.startswith(("SLURM_", "TORCHELASTIC_")) or name == "WORLD_SIZE":
+            monkeypatch.delenv(name)
+
+    def set_all(variables):
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+
+    return set_all
+
+
 @pytest.mark.parametrize(
     ("variables", "nodes"),
     [
         ({}, 1),
-        ({"SLURM_NTASKS": "1", "SLURM_NNODES": "1"}, 1),  # a job of one task starts its processes itself
-        ({"SLURM_NTASKS": "8", "SLURM_NNODES": "2"}, 2),
-        ({"SLURM_NTASKS": "8", "SLURM_NNODES": "4"}, 1),  # not a task for each of four devices
+        (ONE_TASK | {"SLURM_NTASKS": "1", "SLURM_NNODES": "1"}, 1),  # it starts its processes itself
+        (SBATCH, 1),  # of a batch script or of salloc, where nothing has been started yet
+        (SRUN, 2),
+        (SRUN | {"SLURM_STEP_NUM_NODES": "4"}, 1),  # not a task for each of four devices
+        (SRUN | ONE_TASK, 1),
         ({"TORCHELASTIC_RUN_ID": "1", "WORLD_SIZE": "12"}, 3),
     ],
 )
-def test_nodes_of_torchrun_and_srun_are_counted(monkeypatch, variables, nodes):
-    for name in ("SLURM_NTASKS", "SLURM_NNODES", "TORCHELASTIC_RUN_ID", "WORLD_SIZE"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
+def test_nodes_of_torchrun_and_srun_are_counted(set_variables, variables, nodes):
+    set_variables(variables)
     assert count_nodes(4) == nodes
 
 
-@pytest.mark.parametrize(("job", "path"), [(None, True), ("7", False)])
-def test_several_nodes_without_slurm_are_refused(monkeypatch, tmp_path, job, path):
-    for name in ("TORCHELASTIC_RUN_ID", "SLURM_NTASKS", "SLURM_NNODES", "SLURM_JOB_ID"):
-        monkeypatch.delenv(name, raising=False)
-    if job:
-        monkeypatch.setenv("SLURM_JOB_ID", job)
+@pytest.mark.parametrize("variables", [SBATCH, SRUN | ONE_TASK])
+def test_a_job_of_several_tasks_starts_them_by_srun(set_variables, monkeypatch, tmp_path, variables):
+    """A batch script has numbers of tasks and nodes too; a step of one task in it has a mask of its CPUs."""
+    set_variables(variables | {"SLURM_CPU_BIND": "quiet,mask_cpu:0x1", "SLURM_CPU_BIND_LIST": "0x1"})
+    called = tmp_path / "called"
+    (tmp_path / "srun").write_text(f'#!/bin/sh\necho "$1 $2 $3 $4 $5" "bind=$SLURM_CPU_BIND" > {called}\nexit 3\n')
+    (tmp_path / "srun").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)}
+    try:
+        with pytest.raises(SystemExit, match="3"):
+            start_on_nodes(2, 4, threads=8)
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+    assert called.read_text() == "--nodes=2 --ntasks=8 --ntasks-per-node=4 --cpus-per-task=2 --overlap bind=\n"
+
+
+@pytest.mark.parametrize(("job", "path"), [({}, True), ({"SLURM_JOB_ID": "7"}, False)])
+def test_several_nodes_without_slurm_are_refused(set_variables, monkeypatch, tmp_path, job, path):
+    set_variables(job)
     if path:
         (tmp_path / "srun").touch(mode=0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -95,9 +129,8 @@ def test_several_nodes_without_slurm_are_refused(monkeypatch, tmp_path, job, pat
         start_on_nodes(2, 4, threads=2)
 
 
-def test_processes_that_srun_has_started_on_all_nodes_go_on(monkeypatch):
-    monkeypatch.setenv("SLURM_NTASKS", "8")
-    monkeypatch.setenv("SLURM_NNODES", "2")
+def test_processes_that_srun_has_started_on_all_nodes_go_on(set_variables):
+    set_variables(SRUN)
     start_on_nodes(2, 4, threads=8)
 
 
@@ -114,6 +147,15 @@ def test_processes_that_found_other_checkpoints_stop(monkeypatch):
     monkeypatch.setattr(devices, "gather", lambda step: [step, step + 3])
     with pytest.raises(TrainingError, match=r"checkpoints of steps \[6, 9\] in work.*all nodes see"):
         devices.check_same_step(6, Path("work"))
+
+
+def test_nodes_with_other_versions_of_torch_are_named(monkeypatch):
+    found = [("a", "2.13.0"), ("a", "2.13.0"), ("b", "2.12.1")]
+    monkeypatch.setattr(devices, "gather", lambda own: found)
+    with pytest.raises(TrainingError, match=r"node a has torch 2.13.0, node b has torch 2.12.1\. Install one version"):
+        devices._check_same_torch()
+    monkeypatch.setattr(devices, "gather", lambda own: [("a", "2.13.0"), ("b", "2.13.0")])
+    devices._check_same_torch()
 
 
 def test_one_process_agrees_with_itself():
@@ -134,3 +176,18 @@ def test_two_processes_normalise_the_whole_batch_and_agree(tmp_path):
     assert found["gathered"] == ["process 0", "process 1"]
     assert found["predicted"] == [[10.0], [6.0], [16.0], [2.0], [18.0]]
     assert found["alone"] == [[14.0]]
+
+
+def test_processes_with_other_versions_of_torch_stop_before_they_train(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import os, torch\n"
+        "from earmark.training.devices import Hardware, make_fabric\n"
+        "if os.environ.get('LOCAL_RANK') == '1':\n"
+        "    torch.__version__ = '2.0.0'\n"
+        "make_fabric(Hardware('cpu', 2, threads=2))\n"
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, program], env=environment, check=False, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert f"has torch {torch.__version__}, node" in done.stderr and "has torch 2.0.0. Install one" in done.stderr
