@@ -7,10 +7,12 @@ jobs in an environment variable, and each job takes as many as it asked for befo
 import logging
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import takewhile
 from pathlib import Path
 
@@ -75,7 +77,7 @@ def take_gpus(count: int, name: str, folder: Path | None = None) -> list[str]:
 
     `name`: of the job, for those that wait for it. `folder`: of the locks, on a file system of this machine alone.
     Nothing is done where no GPU is offered or asked for. Processes that this one starts use the same GPUs. Returns the
-    GPUs. Raises ConfigError when fewer are offered than asked for.
+    GPUs. Raises ConfigError when fewer are offered than asked for, or others could hold the locks.
     """
     offered = os.environ.pop(OFFERED, "")
     if not offered or not count:
@@ -87,7 +89,7 @@ def take_gpus(count: int, name: str, folder: Path | None = None) -> list[str]:
             f" at most {len(slots)}, or raise gpu under resources in {PROFILE}."
         )
     folder = folder or _lock_folder()
-    folder.mkdir(mode=0o700, exist_ok=True)
+    make_own_folder(folder)
     begin, is_silent = time.monotonic(), True
     while True:
         taken, holders = _try_to_lock(slots, count, folder, f"process {os.getpid()} ({name})")
@@ -102,6 +104,28 @@ def take_gpus(count: int, name: str, folder: Path | None = None) -> list[str]:
     os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(taken)
     LOGGER.info("uses GPU %s of %s", ", ".join(taken), offered)
     return taken
+
+
+def make_own_folder(folder: Path) -> None:
+    """Make a folder that nobody else can enter, and refuse one found there that is not so; its parent is there.
+
+    In a place that all users write to, anybody could have made it first. Raises ConfigError.
+    """
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    status, user = folder.lstat(), os.getuid()
+    if not stat.S_ISDIR(status.st_mode):
+        found = "it is no folder"
+    elif status.st_uid != user:
+        found = f"it belongs to user {status.st_uid}"
+    elif status.st_mode & 0o077:
+        found = f"its mode is {stat.S_IMODE(status.st_mode):o}"
+    else:
+        return
+    raise ConfigError(
+        f"{folder}: {found}, wanted is a folder that user {user} alone can enter (mode 700). Remove it, or ask its"
+        " owner to; it is then made anew."
+    )
 
 
 def _lock_folder() -> Path:

@@ -5,6 +5,7 @@ copy is read once from end to end. Embedding and probes read their inputs once a
 more reading: they take the original. No result depends on where a store is read, so no digest names this module.
 """
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -15,14 +16,16 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from earmark.errors import StoreError
+from earmark.errors import ConfigError, StoreError
 from earmark.files import atomic_path, file_digest
+from earmark.gpu_slots import make_own_folder
 from earmark.logs import LOGGER
 from earmark.provenance import config_digest
 
-UNUSED_SECONDS = 24 * 3600  # a copy that no job began to read for so long may go
+UNUSED_SECONDS = 24 * 3600  # a copy that no job reads, and none began to read for so long, may go
 SPARE_BYTES = 2**30  # left free for others
 BLOCK_BYTES = 2**24
+READ: list[int] = []  # open folders of the copies that this process reads: locked until it ends
 
 
 def find_scratch(setting: str) -> Path | None:
@@ -39,9 +42,10 @@ def near_folder(files: Sequence[str | Path], setting: str) -> Path:
     """Return the folder to read files from: a copy of them on the node's scratch, or their own folder.
 
     `files`: of one folder; `setting`: see `find_scratch`. The first job on a node copies, others wait for it and share
-    the copy. It is of the originals with this path, size and time of change: changed ones are copied anew. Where there
-    is no scratch, or copying fails for want of space or for any other reason of the system, a warning says why and
-    the originals are read.
+    the copy, which stays as long as this process and those forked from it. It is of the originals with this path, size
+    and time of change: changed ones are copied anew. Where there is no scratch, another user could have written the
+    copies there, or copying fails for want of space or for any other reason of the system, a warning says why and the
+    originals are read.
     """
     files = [Path(file) for file in files]
     own, scratch = files[0].parent, find_scratch(setting)
@@ -49,7 +53,7 @@ def near_folder(files: Sequence[str | Path], setting: str) -> Path:
         return own
     try:
         return _copy_once(files, scratch)
-    except (OSError, NotImplementedError, StoreError) as error:
+    except (OSError, NotImplementedError, ConfigError, StoreError) as error:
         LOGGER.warning("%s is read where it lies: no copy of it in %s: %s", own, scratch, error)
         return own
 
@@ -59,25 +63,31 @@ def _copy_once(files: Sequence[Path], scratch: Path) -> Path:
         raise StoreError("scratch_dir is no absolute path, or names what is not set on this node")
     found = [_state(file) for file in files]
     copies = scratch / f"earmark-{os.getuid()}"
-    copies.mkdir(mode=0o700, parents=True, exist_ok=True)
+    scratch.mkdir(parents=True, exist_ok=True)
+    make_own_folder(copies)
     copy = copies / config_digest(found)
     with _lock_of(copy):  # on the node's own disk; a killed job leaves it open
         if copy.is_dir():
             os.utime(copy)
             LOGGER.info("%s is read from %s", files[0].parent, copy)
-            return copy
-        begin, n_bytes = time.perf_counter(), sum(size for _, size, _ in found)
-        shutil.rmtree(copy.with_name(f".part.{copy.name}"), ignore_errors=True)  # cut short by a kill
-        _make_room(copies, n_bytes)
-        with atomic_path(copy) as part:
-            part.mkdir()
-            for file in files:
-                _copy_file(file, part / file.name)
-            if [_state(file) for file in files] != found:
-                raise StoreError("it changed while it was copied")
-        seconds = time.perf_counter() - begin
-        LOGGER.info("%s copied to %s: %d bytes in %.1f s", files[0].parent, copy, n_bytes, seconds)
+        else:
+            _copy_files(files, found, copy)
+        READ.append(_lock_reading(copy, fcntl.LOCK_SH))
     return copy
+
+
+def _copy_files(files: Sequence[Path], found: Sequence[tuple[str, int, int]], copy: Path) -> None:
+    begin, n_bytes = time.perf_counter(), sum(size for _, size, _ in found)
+    shutil.rmtree(copy.with_name(f".part.{copy.name}"), ignore_errors=True)  # cut short by a kill
+    _make_room(copy.parent, n_bytes)
+    with atomic_path(copy) as part:
+        part.mkdir()
+        for file in files:
+            _copy_file(file, part / file.name)
+        if [_state(file) for file in files] != found:
+            raise StoreError("it changed while it was copied")
+    seconds = time.perf_counter() - begin
+    LOGGER.info("%s copied to %s: %d bytes in %.1f s", files[0].parent, copy, n_bytes, seconds)
 
 
 def _copy_file(source: Path, target: Path) -> None:
@@ -96,22 +106,42 @@ def _copy_file(source: Path, target: Path) -> None:
 
 
 def _make_room(copies: Path, n_bytes: int) -> None:
-    """Remove old copies, the longest unused first, until there is room. Raises StoreError when there is too little."""
+    """Remove old copies that no job reads, the longest unused first, until there is room.
+
+    Raises StoreError when there is too little.
+    """
     wanted = n_bytes + SPARE_BYTES
     for copy in sorted((path for path in copies.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime):
         if shutil.disk_usage(copies).free >= wanted:
             break
-        with suppress(Timeout, FileNotFoundError), _lock_of(copy, timeout=0):
+        with suppress(Timeout, FileNotFoundError, BlockingIOError), _lock_of(copy, timeout=0):
             if time.time() - copy.stat().st_mtime > UNUSED_SECONDS:
+                descriptor = _lock_reading(copy, fcntl.LOCK_EX)
                 shutil.rmtree(copy, ignore_errors=True)
+                os.close(descriptor)
     free = shutil.disk_usage(copies).free
     if free < wanted:
         raise StoreError(f"{free:,} bytes are free and {wanted:,} wanted ({SPARE_BYTES:,} of them are left to others)")
 
 
 def _lock_of(copy: Path, timeout: float = -1) -> FileLock:
-    """Lock a copy, finished or still under its temporary name, between the processes of this node."""
+    """Lock what makes, begins to read or removes a copy, finished or not yet, against other processes of this node."""
     return FileLock(copy.with_name(f"{copy.name.removeprefix('.part.')}.lock"), timeout=timeout)
+
+
+def _lock_reading(copy: Path, kind: int) -> int:
+    """Lock a copy as one that is read (LOCK_SH) or that nobody reads (LOCK_EX), and return its open folder.
+
+    Call it under `_lock_of(copy)`. The lock is held until the folder is closed, by this process and those forked from
+    it; the system closes it for one that is killed. Raises BlockingIOError where another lock is in the way.
+    """
+    descriptor = os.open(copy, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def _state(file: Path) -> tuple[str, int, int]:

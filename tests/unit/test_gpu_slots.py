@@ -111,6 +111,21 @@ def test_forked_processes_neither_free_nor_take_gpus(start, tmp_path, monkeypatc
     assert start(1, "0,1", 0).communicate(timeout=60)[0].startswith("0 ")
 
 
+def test_locks_that_others_could_hold_are_refused(tmp_path, monkeypatch):
+    locks, user = tmp_path / "locks", os.getuid()
+    locks.mkdir()
+    locks.chmod(0o755)
+    monkeypatch.setenv(OFFERED, "0,1")
+    with pytest.raises(ConfigError, match=rf"{locks}: its mode is 755, .* user {user} alone .* Remove it"):
+        take_gpus(1, "job", locks)
+    locks.chmod(0o700)
+    monkeypatch.setattr(os, "getuid", lambda: user + 1)
+    monkeypatch.setenv(OFFERED, "0,1")
+    with pytest.raises(ConfigError, match=rf"{locks}: it belongs to user {user}, .* user {user + 1} alone"):
+        take_gpus(1, "job", locks)
+    assert not list(locks.iterdir())
+
+
 def test_more_gpus_than_are_offered_are_refused(tmp_path, monkeypatch):
     monkeypatch.setenv(OFFERED, "0,1")
     with pytest.raises(ConfigError, match=r"asks for 3 GPUs and the run offers 2: 0,1\. Set devices in config\.yaml"):

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -114,11 +115,39 @@ def test_room_is_left_for_others(files, tmp_path, monkeypatch):
     assert near_folder(files, str(node(tmp_path))) != files[0].parent
 
 
-def test_old_copies_give_way_and_those_in_use_do_not(files, tmp_path, monkeypatch):
+READER = """
+import sys
+from earmark import scratch
+scratch.SPARE_BYTES = 0
+print(scratch.near_folder(sys.argv[2:], sys.argv[1]), flush=True)
+input()
+"""
+
+
+@pytest.fixture
+def start_reader(tmp_path):
+    """Give a function that starts a job which reads the copy of a store until its input ends, and tells the copy."""
+    started = []
+
+    def start(name: str) -> tuple[subprocess.Popen, Path]:
+        files = [str(tmp_path / name / file) for file in NAMES]
+        command = [sys.executable, "-c", READER, str(node(tmp_path)), *files]
+        started.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+        return started[-1], Path(started[-1].stdout.readline().strip())
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def test_old_copies_give_way_and_those_in_use_do_not(files, tmp_path, monkeypatch, start_reader):
     copies = []
     for name in ("oldest", "old", "new", "held"):
         shutil.copytree(files[0].parent, tmp_path / name)
-        copies.append(near_folder([tmp_path / name / file for file in NAMES], str(node(tmp_path))))
+        job, copy = start_reader(name)
+        job.communicate("\n")
+        copies.append(copy)
     oldest, old, new, held = copies
     for copy, days in ((oldest, 3), (old, 2), (held, 4)):
         os.utime(copy, (time.time() - 86400 * days,) * 2)
@@ -138,6 +167,47 @@ def test_old_copies_give_way_and_those_in_use_do_not(files, tmp_path, monkeypatc
         process.communicate("\n")
     assert copy.is_dir() and copy.is_relative_to(node(tmp_path))
     assert not oldest.exists() and old.is_dir() and new.is_dir() and held.is_dir()
+
+
+def test_a_copy_stays_as_long_as_a_job_reads_it(files, tmp_path, monkeypatch, start_reader, heard):
+    shutil.copytree(files[0].parent, tmp_path / "read")
+    jobs = [start_reader("read") for _ in range(2)]
+    copy = jobs[0][1]
+    assert jobs[1][1] == copy and copy.is_relative_to(node(tmp_path))
+    os.utime(copy, (time.time() - 7 * 86400,) * 2)  # a training of a week
+    monkeypatch.setattr(scratch.shutil, "disk_usage", lambda _: Usage(0, 0, 0 if copy.exists() else 10**9))
+    for job, _ in jobs:
+        assert near_folder(files, str(node(tmp_path))) == files[0].parent
+        assert "bytes are free" in heard.text and copy.is_dir()
+        job.kill()
+        job.wait()
+    assert near_folder(files, str(node(tmp_path))).is_relative_to(node(tmp_path))
+    assert not copy.exists()
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [("foreign", r"belongs to user \d+"), ("open", "mode is 777"), ("link", "no folder"), ("file", "no folder")],
+)
+def test_copies_that_another_user_could_have_written_are_not_used(files, tmp_path, monkeypatch, heard, state, message):
+    scratch_dir, user = node(tmp_path), os.getuid()
+    if state == "foreign":
+        user += 1
+        monkeypatch.setattr(os, "getuid", lambda: user)
+    copies = scratch_dir / f"earmark-{user}"
+    scratch_dir.mkdir()
+    if state == "link":
+        (tmp_path / "elsewhere").mkdir(mode=0o700)
+        copies.symlink_to(tmp_path / "elsewhere")
+    elif state == "file":
+        copies.touch(mode=0o700)
+    else:
+        copies.mkdir(mode=0o700)
+    if state == "open":
+        copies.chmod(0o777)
+    assert near_folder(files, str(scratch_dir)) == files[0].parent
+    assert str(files[0].parent) in heard.text and str(copies) in heard.text and re.search(message, heard.text)
+    assert not list(scratch_dir.glob("earmark-*/*"))
 
 
 def test_a_copy_that_differs_is_not_used(files, tmp_path, monkeypatch, heard):

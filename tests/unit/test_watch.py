@@ -2,6 +2,7 @@
 
 import io
 import shutil
+import subprocess
 import time
 from pathlib import Path
 
@@ -163,7 +164,7 @@ def test_queue_decides_which_jobs_of_slurm_are_shown(folder, config, monkeypatch
     assert len(asked) == 1
 
 
-def test_a_run_of_this_machine_lives_while_its_log_is_held_open(tmp_path, monkeypatch):
+def test_a_run_of_this_machine_lives_while_its_log_is_held_open(tmp_path):
     if not Path("/proc/self/fd").is_dir():
         pytest.skip("this system does not tell which files a process holds open")
     text = LOG.replace("elsewhere", runs.socket.gethostname())
@@ -171,8 +172,14 @@ def test_a_run_of_this_machine_lives_while_its_log_is_held_open(tmp_path, monkey
     write(tmp_path / ".snakemake/locks/0.input.lock", "")
     found = read_runs(tmp_path, {})
     assert living_runs(found, tmp_path) == []
-    monkeypatch.setattr(runs, "_open_files", lambda: {log.resolve()})
-    assert living_runs(found, tmp_path) == found
+    for name, living in (("snakemake", found), ("pager", [])):  # who only reads a log does not count
+        with log.open("a") as file:
+            command = ["sh", "-c", "echo; read line", name]
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=file)
+        with process:
+            process.stdout.readline()
+            assert living_runs(found, tmp_path) == living
+        assert living_runs(found, tmp_path) == []
 
 
 def test_a_grown_log_is_read_again(folder):

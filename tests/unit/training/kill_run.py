@@ -48,11 +48,12 @@ RUNS = {  # what runs, what writes its corpus, its protocol, what it leaves
 
 
 def run_announcing(kind: str, store: Path, out: Path, steps) -> None:
-    """Run one training, and send a message through the connection `steps` inside each step."""
+    """Run one training; inside each step send a message through the connection `steps`, and wait for the answer."""
     agree = loop.agree
 
     def announcing(*args):
         steps.send("step")
+        steps.recv()
         return agree(*args)
 
     loop.agree = announcing

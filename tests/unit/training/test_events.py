@@ -76,7 +76,7 @@ def test_nothing_is_written_without_tensorboard_or_folder(tmp_path, writers, mon
 
 
 def test_torch_writes_event_files(tmp_path):
-    pytest.importorskip("tensorboard")
+    pytest.importorskip("tensorboard", reason="tensorboard (65 MB, optional) is not installed")
     curves = Events(tmp_path / "tb", 0)
     curves.write({"step": 1, "train_loss": 1.0, "seconds": 1.0})
     curves.close()
