@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from earmark.errors import ClusterError
+from earmark.resources import name_in_config
 from earmark.workdir import Engine
 
 LOGGER = logging.getLogger("earmark")
@@ -27,8 +28,8 @@ END_SECONDS = 180  # for cancelled jobs to be gone: SLURM's KillWait is 30 s, it
 class Request:
     """What jobs of one rule ask of the cluster; `runtime` in minutes, None where nothing is said.
 
-    `checkpoint_seconds`: how often a training writes a checkpoint; None for jobs that write none. `attempts`: how often
-    it is tried where each attempt gets as much time more, else 1.
+    `checkpoint_seconds`: how often a training writes a checkpoint; None for jobs that write none. `longest`: the
+    minutes that the last attempt asks; None where each asks the same, or nothing is said.
     """
 
     rule: str
@@ -37,24 +38,29 @@ class Request:
     gpu: int
     runtime: int | None
     checkpoint_seconds: float | None = None
-    attempts: int = 1
+    longest: int | None = None
 
 
 @dataclass(frozen=True)
 class Partition:
-    """What a partition offers; `minutes` is the longest time of a job, None for no limit."""
+    """What a partition offers; `minutes` is the longest time of a job, None for no limit.
+
+    `cancels`: a job that has to make room for another one is ended for good, not put in the queue again.
+    """
 
     is_default: bool
     minutes: int | None
     has_gpu: bool
+    cancels: bool
 
 
-def check_cluster(requests: Iterable[Request], status_command: str | None) -> None:
+def check_cluster(requests: Iterable[Request], status_command: str | None) -> list[str]:
     """Ask SLURM whether it would take these jobs, before the first is submitted.
 
     `status_command`: the setting of Snakemake's SLURM plugin. Raises ClusterError, with what to set and where: no
     sbatch on the path, a controller that does not answer, a cluster without accounting, an unknown partition or none,
-    an unknown account or none, a GPU or a time that the partition does not have, a time too short for a checkpoint.
+    an unknown account or none, a GPU or a time that the partition does not have, at any attempt, a time too short for a
+    checkpoint. Returns warnings: partitions whose jobs may be lost to preemption.
     """
     if shutil.which("sbatch") is None:
         raise ClusterError(
@@ -62,11 +68,14 @@ def check_cluster(requests: Iterable[Request], status_command: str | None) -> No
             " be submitted. Log in to a login node of the cluster (`module load slurm` first on some), or leave"
             " --profile slurm away and give --cores to run on this machine."
         )
-    partitions = read_partitions(ask("sinfo", "--all", "--noheader", "--format=%P|%l|%G"))
+    partitions = read_partitions(ask("sinfo", "--all", "--noheader", "--format=%P|%l|%G|%M"))
     requests = sorted(set(requests), key=str)
     _check_accounting(_read_settings(ask("scontrol", "show", "config")), status_command, requests)
     for request in requests:
         _check_request(request, partitions)
+    asked = {part for request in requests for part in _partition_of(request, partitions).split(",")}
+    losing = ", ".join(sorted(name for name in asked if partitions[name].cancels))
+    return [_of_preemption(losing)] if losing else []
 
 
 def cancel_leftovers(workdir: Path, prefix: str, engines: Iterable[Engine]) -> list[str]:
@@ -75,10 +84,22 @@ def cancel_leftovers(workdir: Path, prefix: str, engines: Iterable[Engine]) -> l
     A killed Snakemake leaves its jobs running; they would write the same files as the jobs of the run that begins now.
     Trainings go on from their last checkpoint. `prefix` begins the job names of this workflow (`slurm-jobname-prefix`).
     `engines`: the other Snakemakes noted in this folder; jobs of a living one are left alone. Returns the ids of the
-    jobs. Raises ClusterError where it cannot be seen whether their Snakemake lives, and when they are not gone after
-    three minutes.
+    jobs. Raises ClusterError where it cannot be seen whether their Snakemake lives or what became of its jobs, and when
+    they are not gone after three minutes.
     """
     engines = list(engines)
+    noted = [engine for engine in engines if engine.jobs]
+    if noted and shutil.which("squeue") is None:
+        for engine in noted:
+            if not engine.is_alive() and engine.ticks is not None:
+                raise ClusterError(
+                    f"found no squeue on the path of {socket.gethostname()}, to ask for the jobs of a Snakemake that"
+                    f" was started in this folder on {engine.host} ({engine.since}, process {engine.pid}). Start on a"
+                    f" login node of its cluster. Or look there with `ssh {engine.host}`: if `ps -p {engine.pid}` and"
+                    " `squeue --me` show neither it nor jobs of this folder, give the same command with --unlock at its"
+                    " end, then again without."
+                )
+        return []
     living = {engine.jobs for engine in engines if engine.is_alive()}
     jobs = {job: name for job, name in _jobs_of(workdir, prefix).items() if name not in living}
     for engine in engines:
@@ -118,13 +139,13 @@ def ask(*command: str) -> str:
 
 
 def read_partitions(text: str) -> dict[str, Partition]:
-    """Read the lines `name|time limit|gres` of sinfo; a partition has one line for each kind of its nodes."""
+    """Read sinfo's lines `name|time limit|gres|preemption`; a partition has one line for each kind of its nodes."""
     partitions: dict[str, Partition] = {}
     for line in text.splitlines():
-        name, limit, gres = (part.strip() for part in line.split("|"))
+        name, limit, gres, preemption = (part.strip() for part in line.split("|"))
         slug = name.removesuffix("*")
         has_gpu = "gpu" in gres or (slug in partitions and partitions[slug].has_gpu)
-        partitions[slug] = Partition(name.endswith("*"), read_minutes(limit), has_gpu)
+        partitions[slug] = Partition(name.endswith("*"), read_minutes(limit), has_gpu, "CANCEL" in preemption)
     return partitions
 
 
@@ -164,10 +185,14 @@ def _check_accounting(settings: Mapping[str, str], status_command: str | None, r
         )
 
 
+def _partition_of(request: Request, partitions: Mapping[str, Partition]) -> str:
+    """Name the partition of a request, several with commas; empty where it names none and there is no default one."""
+    return request.partition or next((slug for slug, entry in partitions.items() if entry.is_default), "")
+
+
 def _check_request(request: Request, partitions: Mapping[str, Partition]) -> None:
-    names = ", ".join(sorted(partitions))
-    name = request.partition or next((slug for slug, entry in partitions.items() if entry.is_default), None)
-    if name is None:
+    names, name = ", ".join(sorted(partitions)), _partition_of(request, partitions)
+    if not name:
         raise ClusterError(
             f"{request.rule} names no partition and the cluster has no default one; there are: {names}. Set"
             f" slurm_partition under default-resources in {PROFILE}."
@@ -188,27 +213,49 @@ def _check_request(request: Request, partitions: Mapping[str, Partition]) -> Non
         )
     limits = [entry.minutes for entry in offered]
     allowed = None if None in limits else max(limits)
-    if request.runtime and allowed is not None and request.runtime > allowed:
+    longest = max((minutes for minutes in (request.runtime, request.longest) if minutes), default=None)
+    if longest and allowed is not None and longest > allowed:
+        last = f", {longest} at its last attempt," if longest > request.runtime else ""
         raise ClusterError(
-            f"{request.rule} asks for {request.runtime} minutes and partition {name} allows {allowed}; SLURM would let"
-            f" it wait for ever. Set its runtime {_where_of_runtime(request.rule, allowed)}. A training that runs out"
-            " of time goes on from its last checkpoint."
+            f"{request.rule} asks for {request.runtime} minutes{last} and partition {name} allows {allowed}; SLURM"
+            f" would let it wait for ever. {_how_to_stay_within(request, allowed)}. A training that runs out of time"
+            " goes on from its last checkpoint."
         )
-    longest = request.runtime and request.runtime * request.attempts
     minutes = min((limit for limit in (longest, allowed) if limit), default=None)
     if request.checkpoint_seconds and minutes and minutes * 60 < request.checkpoint_seconds:
         wanted = math.ceil(request.checkpoint_seconds / 60)
         raise ClusterError(
             f"{request.rule} may run for {minutes} minutes at most and writes a checkpoint every"
             f" {request.checkpoint_seconds:g} s; cut off before its first one, a training would begin anew each time."
-            f" Set its runtime to at least {wanted} {_where_of_runtime(request.rule, wanted)}, on a partition that"
-            " allows it."
+            f" Set its runtime to at least {wanted} on a partition that allows it: {_in_profile(request.rule, wanted)},"
+            f" or in config.yaml `overrides: {{{_in_config(request.rule, wanted)}}}`."
         )
 
 
-def _where_of_runtime(rule: str, minutes: int) -> str:
-    values = f"{{resources: {{{rule}: {{runtime: {minutes}}}}}}}"
-    return f"under set-resources in {PROFILE}, or in config.yaml: overrides: {values}"
+def _of_preemption(partition: str) -> str:
+    return (
+        f"partition {partition} ends jobs for good to make room for others (PreemptMode=CANCEL), and Snakemake's SLURM"
+        f" plugin would wait for such a job for ever. Set slurm_partition in {PROFILE} to one that requeues them or"
+        " leaves them alone (`sinfo --format='%P %M'`). Or look at `squeue --me` now and then: where a job is gone that"
+        " Snakemake waits for, stop the run with Ctrl-C and give the same command again."
+    )
+
+
+def _how_to_stay_within(request: Request, minutes: int) -> str:
+    """Say how no attempt asks for more; a first one that does so rests on a bound or a value that somebody has set."""
+    most = f"machine: {{most_minutes: {minutes}}}"
+    if request.runtime > minutes:
+        most = f"{most}, {_in_config(request.rule, minutes)}"
+    alone = f"for this rule alone set {_in_profile(request.rule, minutes)}"
+    return f"No attempt asks for more with this line in config.yaml: `overrides: {{{most}}}`; {alone}"
+
+
+def _in_profile(rule: str, minutes: int) -> str:
+    return f"`{rule}: {{runtime: {minutes}}}` under set-resources in {PROFILE}"
+
+
+def _in_config(rule: str, minutes: int) -> str:
+    return f"resources: {{{name_in_config(rule)}: {{runtime: {minutes}}}}}"
 
 
 def _read_settings(text: str) -> dict[str, str]:

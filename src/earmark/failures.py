@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from earmark.files import write_json, write_text
+from earmark.resources import name_in_config
 from earmark.workdir import WHERE_TO_WRITE, program
 
 LAST_LINES = 10
@@ -21,14 +22,16 @@ CHOOSING = re.compile(
 SNAKEMAKES_ADVICE = "For further error details see the cluster/cloud log and the log files of the involved rule(s)."
 ADVICE = {
     r"OUT_OF_MEMORY|oom.kill|MemoryError|Killed": (
-        "It had too little memory. Raise mem_mb of {rule}: in config.yaml under overrides: resources, where"
-        " config/scales/ has it, or with --set-resources {rule}:mem_mb=MEGABYTES."
+        "It had too little memory. Raise it with this line in config.yaml:"
+        " `overrides: {{resources: {{{name}: {{mem_mb: MEGABYTES}}}}}}`,"
+        " or with --set-resources {rule}:mem_mb=MEGABYTES."
     ),
     r"TIMEOUT|DUE TO TIME LIMIT": (
-        "It had too little time. Raise runtime (minutes) of {rule}: in config.yaml under overrides: resources, where"
-        " config/scales/ has it, or with --set-resources {rule}:runtime=MINUTES."
+        "It had too little time. Raise it with this line in config.yaml:"
+        " `overrides: {{resources: {{{name}: {{runtime: MINUTES}}}}}}`,"
+        " or with --set-resources {rule}:runtime=MINUTES."
     ),
-    r"Read-only file system|Permission denied|PermissionError": (
+    r"Read-only file system|Permission denied|PermissionError|cannot write in": (
         "A folder cannot be written where the job ran. On a cluster every node needs the right to write there. "
         + WHERE_TO_WRITE
         + "."
@@ -52,7 +55,7 @@ class Failure:
         """Say what to do where message or logs tell the cause; empty where they do not."""
         text = "\n".join([self.message, *(line for lines in self.lines.values() for line in lines)])
         found = (advice for pattern, advice in ADVICE.items() if re.search(pattern, text))
-        return next(found, "").format(rule=self.rule)
+        return next(found, "").format(rule=self.rule, name=name_in_config(self.rule))
 
 
 class JobErrors(logging.Handler):
@@ -114,8 +117,8 @@ def rerun_command(command: Sequence[str], targets: Iterable[str], wanted: Sequen
 def record_failures(folder: Path, failures: Sequence[Failure], is_part: bool) -> list[Failure]:
     """Write failures.md and failures.json into a folder, or take both away where nothing failed; return what they hold.
 
-    `is_part`: the run was asked for single files, as the commands in the table do. It then takes out what it has made
-    and leaves the rest of an earlier table.
+    `is_part`: the run was asked for less than a study, as by the commands in the table. It then takes out what it has
+    made and leaves the rest of an earlier table.
     """
     store, table = folder / "failures.json", folder / "failures.md"
     known = [Failure(**row) for row in json.loads(store.read_text())] if is_part and store.exists() else []

@@ -2,14 +2,13 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from earmark.acquire import readable_bytes
 from earmark.config import Config
 from earmark.config.presence import archive_folders, is_prepared, missing_files, supplied_files, with_absent
 from earmark.config.requests import Run, made_encoders, study_runs
+from earmark.resources import BYTES_PER_HOUR, embedding_minutes, n_folds, pretraining_minutes, size_of, training_minutes
 
-BYTES_PER_HOUR = 16_000 * 2 * 3600  # int16 at 16 kHz
 LOG_MEL_BYTES_PER_HOUR = 100 * 64 * 4 * 3600  # 100 frames of 64 float32 a second
 LEGEND = (
     "~: size not published; estimated as the hours of audio in 16 bit at 16 kHz (more where the rate is higher),"
@@ -33,15 +32,6 @@ class DataSize:
     store: int
     log_mel: int
     to_fetch: int
-
-
-def n_folds(config: Config, task: Mapping[str, Any]) -> int:
-    """Count the folds of a task that this scale runs; 1 where a task has none."""
-    rule = task.get("folds")
-    if rule is None:
-        return 1
-    declared = config.datasets[task["dataset"]]["folds"] if rule == "official" else len(rule["groups"])
-    return min(declared, config.scale["max_folds"] or declared)
 
 
 def n_trainings(config: Config, study: str, run: Run) -> int:
@@ -154,27 +144,18 @@ def _hours_lines(config: Config, study: str, runs: list[Run]) -> list[str]:
     rate = config.scale["assumed_audio_hours_per_gpu_hour"]
     if config.source == "mini":
         return ["  Hours: mini scale runs on a CPU; see results/mini/benchmarks after a run."]
-    audio = sum(_pretraining_hours(config, study, name) for name in _pretrained(config, study))
+    minutes = sum(pretraining_minutes(config, name) for name in _pretrained(config, study))
     for run in runs:
-        hours = _hours(config, config.studies[study]["tasks"][run.task]["dataset"])
+        hours = size_of(config, config.studies[study]["tasks"][run.task]["dataset"]).hours
         if run.mode in ("scratch", "finetune"):
             hours *= config.protocol(study, "downstream")["max_epochs"] * n_trainings(config, study, run)
-        audio += hours
+            minutes += training_minutes(config, run.representation, hours)
+        else:
+            minutes += embedding_minutes(config, run.representation, hours)
     return [
-        f"  GPU-hours: at most {audio / rate:,.0f}, if every training runs all its epochs, at an assumed"
-        f" {rate:,} hours of audio trained per GPU-hour (not measured here)"
+        f"  GPU-hours: at most {minutes / 60:,.0f}, if every training runs all its epochs, at an assumed {rate:,} hours"
+        " of audio trained per GPU-hour, fewer with large encoders (not measured here)"
     ]
-
-
-def _pretraining_hours(config: Config, study: str, representation: str) -> float:
-    """Add up the hours of audio that a pre-training sees; BYOL sees a segment of each clip in an epoch."""
-    dataset = config.corpus(study, representation)["dataset"]
-    hours = _hours(config, dataset)
-    if config.representation(representation)["weights"] == "tagging":
-        return hours * config.protocol(study, "pretraining")["max_epochs"]
-    protocol, clips = config.byol_protocol(study, representation), config.datasets[dataset].get("counts", {})
-    seen = sum(count for split, count in clips.items() if split != "test") * protocol["segment_seconds"] / 3600
-    return protocol["epochs"] * min(hours, seen or hours)
 
 
 def _hours(config: Config, dataset: str) -> float:

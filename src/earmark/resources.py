@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from earmark.config import Config
-from earmark.plan import BYTES_PER_HOUR, n_folds
 
 # All jobs of these rules ask the same, that of the largest: a job array of SLURM gives all what its first one asks.
 UNIFORM = ("train_probe", "count_task", "make_table")
 
+BYTES_PER_HOUR = 16_000 * 2 * 3600  # int16 at 16 kHz
 MARGIN = 2  # on each computed time: other machines, other jobs on the same disk
 STEP_MB, STEP_MINUTES = 500, 10  # what is asked is a multiple of these
 
@@ -84,6 +84,14 @@ def ask(config: Config, rule: str, names: Mapping[str, str]) -> dict[str, int]:
     return computed | config.scale["resources"].get(rule, {})
 
 
+def name_in_config(rule: str) -> str:
+    """Turn the name of a rule in Snakemake into that under `resources` of a scale: `evaluate_linear` for each study's.
+
+    A name that is not declared here stays as it is.
+    """
+    return next((name for name in NEEDS if rule == name or rule.startswith(f"{name}_")), rule)
+
+
 def grow(value: int, most: int, attempt: int) -> int:
     """Ask for more at each attempt, within what the machine has: a time above its limit would let a job wait for ever.
 
@@ -105,6 +113,15 @@ def size_of(config: Config, dataset: str) -> Size:
     hours = row.get("hours", clips * 10 / 3600)
     known = sum(entry["bytes"] or 0 for entry in row["files"])
     return Size(clips, hours, max(known, hours * BYTES_PER_HOUR) / 1e9, classes)
+
+
+def n_folds(config: Config, task: Mapping[str, Any]) -> int:
+    """Count the folds of a task that this scale runs; 1 where a task has none."""
+    rule = task.get("folds")
+    if rule is None:
+        return 1
+    declared = config.datasets[task["dataset"]]["folds"] if rule == "official" else len(rule["groups"])
+    return min(declared, config.scale["max_folds"] or declared)
 
 
 def parameters_of(config: Config, representation: str) -> float:
@@ -152,9 +169,26 @@ def training_minutes(config: Config, representation: str, hours: float) -> float
     return 60 * hours * slower / config.scale["assumed_audio_hours_per_gpu_hour"]
 
 
+def pretraining_minutes(config: Config, representation: str) -> float:
+    """Say how long a pre-training takes: BYOL sees a segment of each clip in an epoch, tagging all of it."""
+    study = config.study_of(representation)
+    size = size_of(config, config.corpus(study, representation)["dataset"])
+    if config.representation(representation)["weights"] == "byol":
+        protocol = config.byol_protocol(study, representation)
+        hours = protocol["epochs"] * size.clips * protocol["segment_seconds"] / 3600 * BYOL_PASSES
+    else:
+        hours = size.hours * config.protocol(study, "pretraining")["max_epochs"]
+    return training_minutes(config, representation, hours)
+
+
+def embedding_minutes(config: Config, representation: str, hours: float) -> float:
+    """Say how long a frozen encoder takes for so many hours of audio."""
+    return training_minutes(config, representation, hours * FORWARD)
+
+
 def need_pretrain_encoder(config: Config, names: Mapping[str, str]) -> Need:
     """All clips of the corpus in each epoch; their labels as a byte for each class."""
-    study, name = _study_of(config, names["representation"]), names["representation"]
+    study, name = config.study_of(names["representation"]), names["representation"]
     protocol, size = config.protocol(study, "pretraining"), size_of(config, config.corpus(study, name)["dataset"])
     mb = (
         torch_mb(config)
@@ -162,12 +196,12 @@ def need_pretrain_encoder(config: Config, names: Mapping[str, str]) -> Need:
         + parameters_of(config, name) * 4 * COPIES / 1e6
         + activations_mb(config, name, protocol["batch_size"] * protocol["crop_seconds"])
     )
-    return Need(mb, training_minutes(config, name, size.hours * protocol["max_epochs"]), math.inf)
+    return Need(mb, pretraining_minutes(config, name), math.inf)
 
 
 def need_pretrain_byol(config: Config, names: Mapping[str, str]) -> Need:
-    """One segment of each clip in an epoch; the projector's first layer is as wide as the embedding."""
-    study, name = _study_of(config, names["representation"]), names["representation"]
+    """The projector's first layer is as wide as the embedding."""
+    study, name = config.study_of(names["representation"]), names["representation"]
     protocol, size = config.byol_protocol(study, name), size_of(config, config.corpus(study, name)["dataset"])
     parameters = parameters_of(config, name) + dims_of(config, name) * protocol["projection"]["hidden"]
     batch = 2 * protocol["batch_size"] * protocol["segment_seconds"]
@@ -177,8 +211,7 @@ def need_pretrain_byol(config: Config, names: Mapping[str, str]) -> Need:
         + parameters * 4 * COPIES / 1e6
         + activations_mb(config, name, batch)
     )
-    hours = protocol["epochs"] * size.clips * protocol["segment_seconds"] / 3600
-    return Need(mb, training_minutes(config, name, hours * BYOL_PASSES), math.inf)
+    return Need(mb, pretraining_minutes(config, name), math.inf)
 
 
 def need_finetune_encoder(config: Config, names: Mapping[str, str]) -> Need:
@@ -335,11 +368,7 @@ NEEDS = TRAINING | {
 def _embedding(config: Config, name: str, clips: int, hours: float, batch_seconds: float) -> Need:
     batch = activations_mb(config, name, batch_seconds * FORWARD)
     mb = torch_mb(config) + clips * CLIP_BYTES / 1e6 + parameters_of(config, name) * 4 * 2 / 1e6 + batch
-    return Need(mb, training_minutes(config, name, hours * FORWARD), math.inf)
-
-
-def _study_of(config: Config, representation: str) -> str:
-    return next(study for study, entry in config.studies.items() if representation in entry["representations"])
+    return Need(mb, embedding_minutes(config, name, hours), math.inf)
 
 
 def _task(config: Config, names: Mapping[str, str]) -> Mapping[str, Any]:

@@ -20,8 +20,9 @@ ENGINES = Path(".snakemake/engines")
 
 @dataclass(frozen=True)
 class Engine:
-    """A Snakemake process that works in a folder. `ticks`: when it began, in clock ticks since its host did.
+    """A Snakemake process that works in a folder.
 
+    `ticks`: when it began, in clock ticks since its host did; None where the user has said that it does not live.
     `jobs`: the name that its jobs have in SLURM's queue; None where it runs jobs on its own machine.
     """
 
@@ -38,13 +39,13 @@ class Engine:
         return self.ticks is not None and _ticks(self.pid) == self.ticks
 
 
-def enter(workdir: Path, jobs: str | None = None) -> None:
+def enter(workdir: Path, jobs: str | None = None, cancelled: bool = True) -> None:
     """Note that this process works in a folder, for as long as it lives; a killed one leaves its note behind.
 
-    Notes of dead processes of this host are taken away.
+    Notes of dead processes of this host are taken away; where their jobs were not `cancelled`, only those without jobs.
     """
     for path, engine in _notes(workdir):
-        if engine.is_alive() is False:
+        if engine.is_alive() is False and (cancelled or not engine.jobs):
             path.unlink(missing_ok=True)
     host, pid = socket.gethostname(), os.getpid()
     path = workdir.absolute() / ENGINES / f"{host}-{pid}.json"
@@ -59,9 +60,9 @@ def others(workdir: Path) -> list[Engine]:
 
 
 def declare_dead(workdir: Path) -> None:
-    """Note that Snakemakes on other hosts do not live: with --unlock the user says so."""
+    """Note that Snakemakes which are not seen to live do not: with --unlock the user says so."""
     for path, engine in _notes(workdir):
-        if engine.is_alive() is None:
+        if not engine.is_alive():
             write_json(path, asdict(replace(engine, host=socket.gethostname(), ticks=None)))
 
 
@@ -112,7 +113,10 @@ def check_writable(workdir: Path, files: Iterable[str | Path]) -> None:
         asked.setdefault(next(place for place in (folder, *folder.parents) if place.exists()), file)
     for place, file in asked.items():
         if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
-            raise ConfigError(f"{getpass.getuser()} cannot write in {place}, where {file} shall go. {WHERE_TO_WRITE}.")
+            raise ConfigError(
+                f"{getpass.getuser()} cannot write in {place} on {socket.gethostname()}, where {file} shall go."
+                f" {WHERE_TO_WRITE}."
+            )
 
 
 WHERE_TO_WRITE = (
@@ -122,13 +126,14 @@ WHERE_TO_WRITE = (
 
 
 def _notes(workdir: Path) -> list[tuple[Path, Engine]]:
+    """List the notes of a folder, the oldest first."""
     found = []
-    for path in sorted((workdir / ENGINES).glob("[!.]*.json"), key=lambda path: path.stat().st_mtime):
+    for path in (workdir / ENGINES).glob("[!.]*.json"):
         try:
-            found.append((path, Engine(**json.loads(path.read_text()))))
+            found.append((path.stat().st_mtime, path, Engine(**json.loads(path.read_text()))))
         except FileNotFoundError:  # that Snakemake has just ended
             continue
-    return found
+    return [(path, engine) for _, path, engine in sorted(found, key=lambda note: note[:2])]
 
 
 def _leave(path: Path, pid: int) -> None:

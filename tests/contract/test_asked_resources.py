@@ -11,7 +11,7 @@ import yaml
 from earmark.config import load_config
 from earmark.encoders import count_parameters, load_encoder
 from earmark.files import read_yaml
-from earmark.resources import NEEDS, SMALL_ENCODER, UNIFORM, ask, dims_of, parameters_of
+from earmark.resources import NEEDS, SMALL_ENCODER, TRAINING, UNIFORM, ask, dims_of, name_in_config, parameters_of
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = "".join(path.read_text() for path in sorted((ROOT / "workflow" / "rules").glob("*.smk")))
@@ -84,6 +84,27 @@ def test_jobs_of_an_array_ask_the_same():
     """A job array gives all its jobs what the first one asks, see profiles/slurm."""
     arrays = read_yaml(ROOT / "profiles" / "slurm" / "config.yaml")["slurm-array-jobs"].split(",")
     assert set(arrays) <= set(UNIFORM)
+
+
+def test_the_slurm_profile_lists_every_rule_that_may_use_a_gpu():
+    text = (ROOT / "profiles" / "slurm" / "config.yaml").read_text()
+    listed = re.findall(r"^#   (\w+): \{slurm_partition: \w+, gpu_model: ", text, re.MULTILINE)
+    asked = [block.partition("params:")[0] for block in RULES.split("resources:\n")[1:]]
+    names = [re.search(r'resource\("(\w+)"', block)[1] for block in asked if "gpu=gpus(" in block]
+    assert sorted(map(name_in_config, listed)) == sorted(names) == sorted(TRAINING)
+    studies = [study for study, entry in STUDIES.items() if "linear" in entry["protocols"]]
+    assert {f"evaluate_linear_{study}" for study in studies} <= set(listed)
+
+
+def test_what_downloads_runs_where_snakemake_does():
+    """Nodes of a cluster often have no network."""
+    blocks = [block for block in re.split(r"\n\s*rule ", RULES) if "offline=is_offline" in block]
+    assert len(blocks) == 2 and all("localrule: True" in block for block in blocks)
+
+
+def test_names_of_rules_lead_to_those_of_the_configuration():
+    names = ("evaluate_linear_byola", "make_table", "embed_views", "all")
+    assert [name_in_config(name) for name in names] == ["evaluate_linear", "make_table", "embed_views", "all"]
 
 
 @each_scale

@@ -2,16 +2,19 @@
 
 import os
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from earmark import cluster
 from earmark.cluster import Request, cancel_leftovers, check_cluster, read_minutes, read_partitions
+from earmark.config import load_config
 from earmark.errors import ClusterError
 from earmark.workdir import Engine
 
-SINFO = "cpu*|1-00:00:00|(null)\ngpu|infinite|gpu:a100:4\ngpu|infinite|(null)"
+SINFO = "cpu*|1-00:00:00|(null)|OFF\ngpu|infinite|gpu:a100:4|OFF\ngpu|infinite|(null)|OFF"
 ACCOUNTING = "AccountingStorageType   = accounting_storage/slurmdbd\nAccountingStorageEnforce = associations,limits"
 PLAIN = Request("count_task", None, None, 0, 10)
 
@@ -32,11 +35,20 @@ def slurm(tmp_path, monkeypatch):
     return put
 
 
-def refuse(request: Request, *parts: str, status_command: str = "sacct") -> None:
+def refuse(request: Request, *parts: str, status_command: str = "sacct") -> str:
     with pytest.raises(ClusterError) as refused:
         check_cluster([PLAIN, request], status_command)
     for part in parts:
         assert part in str(refused.value)
+    return str(refused.value)
+
+
+def scale_with(printed: str, root: Path) -> dict:
+    """Load the paper scale with the line `overrides: {...}` that a message prints."""
+    line = printed[printed.index("overrides: {") :]
+    line = line[: line.index("`")]
+    user = yaml.safe_load((root / "config.yaml").read_text())
+    return load_config(root, user | {"scale": "paper"} | yaml.safe_load(line)).scale
 
 
 def test_a_cluster_that_has_all_is_accepted(slurm):
@@ -71,6 +83,28 @@ def test_a_time_above_the_partitions_limit_is_refused(slurm):
     check_cluster([Request("pretrain_encoder", "cpu,gpu", None, 0, 1441)], "sacct")
 
 
+def test_a_time_that_only_a_later_attempt_asks_is_refused(slurm, root):
+    training = Request("pretrain_encoder", "cpu", None, 0, 500, longest=2000)
+    printed = refuse(training, "500 minutes, 2000 at its last attempt", "allows 1440", "wait for ever")
+    assert scale_with(printed, root)["machine"]["most_minutes"] == 1440
+    check_cluster([Request("pretrain_encoder", "cpu", None, 0, 500, longest=1440)], "sacct")
+    check_cluster([Request("pretrain_encoder", "gpu", None, 0, 500, longest=2000)], "sacct")
+
+
+def test_a_printed_override_is_one_that_the_configuration_takes(slurm, root):
+    linear = Request("evaluate_linear_byola", None, None, 0, 1500, longest=6000)
+    printed = refuse(linear, "`evaluate_linear_byola: {runtime: 1440}` under set-resources")
+    scale = scale_with(printed, root)
+    assert scale["resources"] == {"evaluate_linear": {"runtime": 1440}} and scale["machine"]["most_minutes"] == 1440
+
+
+def test_preemption_that_cancels_is_told_with_what_to_set(slurm):
+    slurm("sinfo", "cpu*|infinite|(null)|REQUEUE\ngpu|infinite|gpu:4|CANCEL\ngpu|infinite|(null)|CANCEL")
+    assert check_cluster([PLAIN], "sacct") == []
+    (said,) = check_cluster([PLAIN, Request("train_probe", "gpu", None, 1, 5)], "sacct")
+    assert "partition gpu" in said and "PreemptMode=CANCEL" in said and "slurm_partition" in said and "Ctrl-C" in said
+
+
 def test_an_account_of_somebody_else_is_refused(slurm):
     refuse(Request("count_task", None, "theirs", 0, 5), "'theirs'", "lab, other", "default-resources")
 
@@ -82,13 +116,15 @@ def test_of_several_accounts_each_is_looked_at(slurm):
 
 @pytest.mark.parametrize("runtime", [1, None])
 def test_a_time_below_a_checkpoint_interval_is_refused(slurm, runtime):
-    slurm("sinfo", "short|1:59|(null)\nlong*|2-00:00:00|(null)")  # a partition of 119 s, which is one whole minute
+    slurm(
+        "sinfo", "short|1:59|(null)|OFF\nlong*|2-00:00:00|(null)|OFF"
+    )  # a partition of 119 s, which is one whole minute
     training = Request("pretrain_byol", "short", None, 0, runtime, 120.0)
     refuse(
         training, "pretrain_byol may run for 1 minutes at most", "every 120 s", "runtime to at least 2", "{runtime: 2}"
     )
     check_cluster([Request("pretrain_byol", "long", None, 0, 2, 120.0)], "sacct")
-    check_cluster([Request("pretrain_byol", "long", None, 0, 1, 120.0, attempts=2)], "sacct")
+    check_cluster([Request("pretrain_byol", "long", None, 0, 1, 120.0, longest=2)], "sacct")
     check_cluster([Request("make_table", "short", None, 0, 1)], "sacct")
 
 
@@ -167,6 +203,16 @@ def test_jobs_of_a_snakemake_on_another_host_stop_the_run(queue):
     assert not (folder / "gone").exists()
     queue("3|earmark_far|/elsewhere")
     assert cancel_leftovers(Path("/here"), "earmark", [engine("earmark_far", True, "login2")]) == []
+
+
+def test_without_squeue_the_machine_that_submitted_is_named_until_the_user_says_it_is_over(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ClusterError, match=r"no squeue on the path of .*login2.*squeue --me.*--unlock"):
+        cancel_leftovers(Path("/here"), "earmark", [engine("earmark_far", True, "login2")])
+    with pytest.raises(ClusterError, match=r"no squeue.*--unlock"):
+        cancel_leftovers(Path("/here"), "earmark", [engine("earmark_killed", False)])
+    over = replace(engine("earmark_far", False), ticks=None)
+    assert cancel_leftovers(Path("/here"), "earmark", [over, engine(None, False)]) == []
 
 
 def test_a_job_that_does_not_end_is_named(queue, monkeypatch):

@@ -1,13 +1,16 @@
 """The table of failed jobs: what is in it, when it goes away, and the command that reruns one of them."""
 
 import logging
+import re
 import shlex
 import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
+import yaml
 
+from earmark.config import load_config
 from earmark.failures import (
     LAST_LINES,
     Failure,
@@ -75,7 +78,9 @@ def test_a_failed_job_is_told_with_both_logs_its_message_and_its_command(errors)
     )
     text = describe([failure])
     assert "| 1 | train_probe | study=at, task=us8k | 4        | own.log |" in text
-    assert f"    {failure.command}\n" in text and "    line 49\n" in text and "Raise mem_mb of train_probe" in text
+    assert (
+        f"    {failure.command}\n" in text and "    line 49\n" in text and "{train_probe: {mem_mb: MEGABYTES}}" in text
+    )
 
 
 def test_of_a_group_those_are_told_that_made_nothing(errors):
@@ -124,13 +129,23 @@ def test_last_lines_of_logs_that_are_not_there_empty_long_or_no_text(tmp_path):
     [
         ("OSError: [Errno 30] Read-only file system: 'results/x'", "--directory"),
         ("PermissionError: [Errno 13] Permission denied: '/data/x'", "data_dir of config.yaml"),
-        ("slurmstepd: error: *** JOB 7 CANCELLED AT 1 DUE TO TIME LIMIT ***", "Raise runtime (minutes) of embed"),
+        ("slurmstepd: error: *** JOB 7 CANCELLED AT 1 DUE TO TIME LIMIT ***", "{embed: {runtime: MINUTES}}"),
+        ("ConfigError: me cannot write in /home/x on node3, where results/x shall go.", "every node needs the right"),
         ("ValueError: a wrong value", ""),
     ],
 )
 def test_a_cause_that_the_log_tells_has_its_advice(line, advice):
     found = Failure("embed", "", "x", 1, "", {"log": [line]}).advice()
     assert advice in found and bool(advice) == bool(found)
+
+
+@pytest.mark.parametrize(("line", "key"), [("oom_kill", "mem_mb"), ("DUE TO TIME LIMIT", "runtime")])
+def test_the_advised_override_is_one_that_the_configuration_takes(root, line, key):
+    advice = Failure("evaluate_linear_byola", "", "x", 1, line).advice()
+    assert f"--set-resources evaluate_linear_byola:{key}=" in advice
+    override = re.search(r"overrides: (\{.*\})", advice)[1].replace("MEGABYTES", "9000").replace("MINUTES", "9000")
+    user = yaml.safe_load((root / "config.yaml").read_text()) | {"overrides": yaml.safe_load(override)}
+    assert load_config(root, user).scale["resources"] == {"evaluate_linear": {key: 9000}}
 
 
 def test_the_table_goes_when_what_it_names_is_made_or_a_whole_run_ends_well(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """The plan: trainings, sizes, states and times, against numbers worked out by hand."""
 
+import re
 import time
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from placeholders import place_archives
 from earmark.config import load_config
 from earmark.config.checkpoints import load_checkpoints
 from earmark.plan import DataSize, make_plan, measure_dataset, peak_bytes, used_datasets
+from earmark.resources import NEEDS
 
 ROOT = Path(__file__).resolve().parents[2]
 HOUR = 115_200_000  # bytes: 16,000 samples a second, 2 bytes each, 3,600 seconds
@@ -89,6 +91,15 @@ def test_the_plan_counts_the_whole_protocol_and_what_the_data_at_hand_allow(conf
     for dataset in ("audioset", "msos", "voxceleb1", "fluent_speech_commands"):
         place_archives(tmp_path / "real" / dataset / "archives", config.datasets[dataset])
     assert "with the data at hand: pre-trainings 2, downstream trainings 936, together 938" in plan_of(config)
+
+
+@pytest.mark.parametrize("name", ["byola_fsd50k", "byola_resnet50_regp_nrf"])
+def test_the_hours_of_a_pretraining_are_those_that_its_job_asks_for(root, tmp_path, name):
+    user = yaml.safe_load((root / "config.yaml").read_text()) | {"scale": "open", "data_dir": str(tmp_path)}
+    config = load_config(root, user | {"studies": ["byola"], "encoders": [name], "modes": ["linear"]})
+    hours = NEEDS["pretrain_byol"](config, {"representation": name}).minutes / 60
+    found = re.search(r"GPU-hours: at most ([\d,]+),", plan_of(config))[1]
+    assert hours - 0.5 <= int(found.replace(",", "")) < hours + 2  # the rest: a pass over each task
 
 
 def test_every_data_set_has_its_line_with_state_and_access(config, tmp_path):

@@ -45,6 +45,20 @@ def test_a_killed_one_leaves_its_note_and_the_next_takes_it_away(snakemake, tmp_
     assert list((tmp_path / ENGINES).iterdir()) == []
 
 
+def test_a_run_that_cancels_nothing_leaves_the_note_of_a_killed_one_with_jobs(snakemake, tmp_path):
+    snakemake.kill()
+    snakemake.wait()
+    subprocess.run([sys.executable, "-c", ENTER.replace("'earmark_1'", "cancelled=False")], cwd=tmp_path, check=True)
+    (found,) = others(tmp_path)
+    assert found.jobs == "earmark_1"  # the next run that makes something cancels them
+
+
+def test_a_note_that_goes_while_the_notes_are_listed_is_left_out(snakemake, tmp_path):
+    (note,) = (tmp_path / ENGINES).iterdir()
+    (tmp_path / ENGINES / "gone.json").symlink_to("nowhere")  # named by the folder, but no longer there
+    assert [engine.pid for engine in others(tmp_path)] == [snakemake.pid] and note.exists()
+
+
 def test_another_process_under_the_same_number_is_not_it(snakemake, tmp_path):
     (path,) = (tmp_path / ENGINES).iterdir()
     path.write_text(json.dumps({**json.loads(path.read_text()), "ticks": 1}))
@@ -74,6 +88,13 @@ def test_a_lock_of_another_host_says_where_to_look_until_the_user_says_it_is_dea
     assert others(tmp_path)[0].jobs == "earmark_1"  # the next run cancels them
 
 
+def test_with_unlock_the_user_says_that_jobs_of_a_dead_one_here_are_over_too(snakemake, tmp_path):
+    snakemake.kill()
+    snakemake.wait()
+    declare_dead(tmp_path)
+    assert [(engine.is_alive(), engine.ticks) for engine in others(tmp_path)] == [(False, None)]
+
+
 def test_a_lock_of_nobody_known_says_how_to_look(tmp_path):
     text = explain_lock(tmp_path, COMMAND)
     assert "not known" in text and "ps -u" in text and UNLOCK in text
@@ -93,11 +114,16 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path, small_disk):
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
     with pytest.raises(ConfigError) as refused:
         check_writable(tmp_path, ["results/a.csv", small_disk / "mini" / "esc50" / "clips.parquet"])
-    for part in (f"cannot write in {small_disk},", "clips.parquet", "--directory", "data_dir"):
+    for part in (
+        f"cannot write in {small_disk} on {socket.gethostname()},",
+        "clips.parquet",
+        "--directory",
+        "data_dir",
+    ):
         assert part in str(refused.value)
 
 
 def test_a_file_in_the_place_of_a_folder_is_named(tmp_path):
     Path(tmp_path, "results").touch()
-    with pytest.raises(ConfigError, match=r"cannot write in .*/results,"):
+    with pytest.raises(ConfigError, match=r"cannot write in .*/results on "):
         check_writable(tmp_path, ["results/a.csv"])

@@ -1,10 +1,12 @@
 """What a run says of failed jobs and of locks, in small workflows with the project's own hooks and default profile."""
 
+import json
 import os
 import re
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,7 +19,7 @@ pytestmark = pytest.mark.workflow
 TABLE = Path("results", "mini", "failures.md")
 SNAKEFILE = f"""
 PARTS = config["parts"]
-RESULTS = "results/mini"
+RESULTS, STUDIES = "results/mini", ["at"]
 include: "{ROOT}/workflow/rules/cluster.smk"
 include: "{ROOT}/workflow/rules/failures.smk"
 onstart:
@@ -36,6 +38,10 @@ rule sum_part:
 rule wait:
     output: "out/waited"
     shell: "sleep 60; touch {{output}}"
+rule look:
+    output: "out/seen"
+    localrule: True
+    shell: "touch {{output}}"
 """
 
 
@@ -60,7 +66,7 @@ exec "$@"
     "squeue": """#!/bin/sh
 case "$*" in *--states=all*) cat {folder}/states;; esac
 """,
-    "sinfo": "#!/bin/sh\necho 'debug*|infinite|(null)'\n",
+    "sinfo": "#!/bin/sh\necho 'debug*|infinite|(null)|OFF'\n",
     "scontrol": "#!/bin/sh\necho 'AccountingStorageType = accounting_storage/none'; echo 'MinJobAge = 3600 sec'\n",
 }
 SITE = (
@@ -79,6 +85,7 @@ def slurm(tmp_path_factory, monkeypatch):
         (place / name).write_text(text.format(python=sys.executable, folder=place))
         (place / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{place}{os.pathsep}{os.environ['PATH']}")
+    return place
 
 
 @pytest.fixture
@@ -143,6 +150,50 @@ def test_a_job_that_failed_on_a_cluster_has_the_log_of_slurm_and_its_settings(fo
     assert shlex.split(command)[3:] == ["out/b.txt", *SITE, *settings]
 
 
+def test_a_time_that_the_partition_has_not_at_the_last_attempt_is_refused(folder, slurm):
+    (slurm / "sinfo").write_text("#!/bin/sh\necho 'debug*|5:00|(null)|CANCEL'\n")
+    settings = ["--config", "parts=my parts", "retries=2", "--set-resources", "copy_part:runtime=2*attempt"]
+    printed = run(folder, "out/a.txt", *SITE, *settings, check=False)
+    assert "asks for 2 minutes, 6 at its last attempt, and partition debug allows 5" in printed
+    settings[2] = "retries=1"
+    printed = run(folder, "out/a.txt", *SITE, *settings)
+    assert (folder / "out" / "a.txt").exists() and "Warning: partition debug ends jobs for good" in printed
+
+
+@pytest.fixture
+def far(folder):
+    """Give the note of a Snakemake that sent jobs to a cluster from another machine."""
+    note = folder / ".snakemake" / "engines" / "login2-7.json"
+    note.parent.mkdir(parents=True)
+    note.write_text(json.dumps({"host": "login2", "pid": 7, "ticks": 7, "since": "now", "jobs": "earmark_far"}))
+    return note
+
+
+def test_a_run_that_sends_nothing_asks_no_cluster_and_cancels_nothing(folder, far, slurm):
+    (slurm / "squeue").write_text(f"#!/bin/sh\necho '3|earmark_far|{folder}'\n")
+    (slurm / "scancel").write_text(f"#!/bin/sh\ntouch {slurm}/cancelled\n")
+    (slurm / "scancel").chmod(0o755)
+    run(folder, "out/seen", "--cores", "1", "--config", "parts=my parts")
+    assert (folder / "out" / "seen").exists() and far.exists() and not (slurm / "cancelled").exists()
+    printed = run(folder, "out/a.txt", "--cores", "1", "--config", "parts=my parts", check=False)
+    assert "login2" in printed and "--unlock" in printed
+
+
+def test_a_machine_without_squeue_names_the_one_that_has_it_until_the_user_says_it_is_over(folder, far, monkeypatch):
+    tools = folder / "tools"
+    tools.mkdir()
+    for path in Path("/usr/bin").iterdir():
+        if path.name != "squeue":
+            (tools / path.name).symlink_to(path)
+    monkeypatch.setenv("PATH", str(tools))
+    command = ["out/a.txt", "--cores", "1", "--config", "parts=my parts"]
+    printed = run(folder, *command, check=False)
+    assert "no squeue on the path" in printed and "ssh login2" in printed and "Traceback" not in printed
+    run(folder, *command, "--unlock")
+    run(folder, *command)
+    assert (folder / "out" / "a.txt").exists() and not far.exists()
+
+
 def test_a_clean_whole_run_takes_the_table_away(folder):
     run(folder, "--cores", "1", "--config", "parts=nowhere", check=False)
     assert (folder / TABLE).read_text().count("\n## ") == 3
@@ -178,14 +229,26 @@ def test_results_that_cannot_be_written_stop_a_run_before_its_first_job(folder, 
     (folder / "out").symlink_to(small_disk)
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
     printed = run(folder, "--cores", "1", "--config", "parts=my parts", check=False)
-    assert f"cannot write in {folder}/out," in printed and "--directory" in printed
+    assert f"cannot write in {folder}/out on " in printed and "--directory" in printed
     assert "rule copy_part" not in printed and not (folder / "logs").exists()
+
+
+def test_results_that_a_node_cannot_write_are_named_with_the_node(folder, slurm, small_disk):
+    (folder / "results").symlink_to(small_disk)
+    (slurm / "sbatch").rename(slurm / "submit")
+    lines = (f"mount -o remount,ro {small_disk}", 'submit "$@"', f"mount -o remount,rw {small_disk}")
+    (slurm / "sbatch").write_text("\n".join(["#!/bin/sh", *lines, ""]))
+    (slurm / "sbatch").chmod(0o755)
+    printed = run(folder, "out/a.txt", *SITE, "--config", "parts=my parts", "retries=0", check=False)
+    text = (folder / TABLE).read_text()
+    assert text in printed and "cannot write in" in text and f"results on {socket.gethostname()}, where" in text
+    assert "every node needs the right to write there" in text and not (folder / "out" / "a.txt").exists()
 
 
 def test_a_working_folder_that_cannot_be_written_is_named_without_a_traceback(folder, small_disk):
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
     printed = run(folder, "--directory", str(small_disk), "--cores", "1", "--config", "parts=my parts", check=False)
-    assert f"cannot write in {small_disk}," in printed and "--directory" in printed and "Traceback" not in printed
+    assert f"cannot write in {small_disk} on " in printed and "--directory" in printed and "Traceback" not in printed
 
 
 def test_a_failure_of_the_real_workflow_is_in_the_table(checkout):

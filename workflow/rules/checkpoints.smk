@@ -1,4 +1,7 @@
-"""Public checkpoints: their files found or downloaded, checked and recorded, by name or all that are within reach."""
+"""Public checkpoints: their files found or downloaded, checked and recorded, by name or all that are within reach.
+
+What downloads runs where Snakemake does (`localrule`): nodes of a cluster often have no network.
+"""
 
 
 rule fetch_checkpoint:
@@ -12,6 +15,7 @@ rule fetch_checkpoint:
     wildcard_constraints:
         checkpoint=one_of(CHECKPOINTS),
         file=one_of([entry["name"] for _, entry in CHECKPOINT_FILES]),
+    localrule: True
     conda:
         "../../envs/audio.yaml"
     resources:

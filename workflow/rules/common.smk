@@ -140,11 +140,6 @@ def frontend_of(wildcards):
     return CONFIG.frontends[name]
 
 
-def study_of_representation(name):
-    """Name the study that declares a representation."""
-    return next(study for study, entry in CONFIG.studies.items() if name in entry["representations"])
-
-
 def task_of(wildcards):
     """Give the entry of a task, scored or counted only."""
     study = CONFIG.studies[wildcards.study]
@@ -221,5 +216,5 @@ def embeddings_of_task(wildcards):
 
 def min_chunk_seconds(wildcards):
     """Give the shortest tail of a clip that counts as a chunk."""
-    study = study_of_representation(wildcards.representation)
+    study = CONFIG.study_of(wildcards.representation)
     return CONFIG.protocol(study, "downstream")["min_chunk_seconds"]

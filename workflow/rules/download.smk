@@ -1,4 +1,7 @@
-"""Archives: generated at mini scale, found or fetched and verified otherwise."""
+"""Archives: generated at mini scale, found or fetched and verified otherwise.
+
+What downloads runs where Snakemake does (`localrule`): nodes of a cluster often have no network.
+"""
 
 
 rule generate_archives:
@@ -43,6 +46,7 @@ rule acquire_archives:
         f"{RESULTS}/logs/acquire_archives/{{dataset}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/acquire_archives/{{dataset}}.tsv"
+    localrule: True
     conda:
         "../../envs/audio.yaml"
     resources:

@@ -12,7 +12,7 @@ def scratch_dir(wildcards, resources):
 
 def study_of(wildcards):
     """Name the study of a representation."""
-    return study_of_representation(wildcards.representation)
+    return CONFIG.study_of(wildcards.representation)
 
 
 def corpus_of(wildcards):

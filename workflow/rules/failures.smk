@@ -20,11 +20,11 @@ def explain_in_log(record):
     return True
 
 
+try:  # a job looks on its own node, whose results folder may be another one or read-only
+    check_writable(Path(), [".snakemake/log" if workflow.is_main_process else f"{RESULTS}/logs/job.log"])
+except ConfigError as error:
+    raise WorkflowError(str(error))
 if workflow.is_main_process:
-    try:
-        check_writable(Path(), [".snakemake/log"])
-    except ConfigError as error:
-        raise WorkflowError(str(error))
     logging.getLogger("snakemake.logging").addHandler(JOB_ERRORS)
     logging.getLogger("snakemake.logging").addFilter(explain_in_log)
     if "--unlock" in sys.argv:
@@ -32,9 +32,9 @@ if workflow.is_main_process:
 
 
 def is_part():
-    """Tell whether the run was asked for single files, not for a named target."""
-    targets = workflow.dag_settings.targets
-    return bool(targets) and not any(workflow.is_rule(target) for target in targets)
+    """Tell whether the run was asked for less than a study, and so says nothing of failures in the rest of it."""
+    targets = set(workflow.dag_settings.targets)
+    return bool(targets) and not targets & {"all", *STUDIES}
 
 
 onsuccess:

@@ -66,12 +66,16 @@ class Config:
         kept = self.user["seeds"]
         return declared if kept == "all" else [seed for seed in declared if seed in kept]
 
+    def study_of(self, representation: str) -> str:
+        """Name the study that declares a representation."""
+        for study, entry in self.studies.items():
+            if representation in entry["representations"]:
+                return study
+        raise ConfigError(f"no study declares the representation {representation!r}")
+
     def representation(self, name: str) -> Mapping[str, Any]:
         """Return the declaration of a representation, whichever study holds it."""
-        for study in self.studies.values():
-            if name in study["representations"]:
-                return study["representations"][name]
-        raise ConfigError(f"no study declares the representation {name!r}")
+        return self.studies[self.study_of(name)]["representations"][name]
 
     def encoder_options(self, encoder: str) -> dict[str, Any]:
         """Merge an encoder's own options with those of the scale."""
