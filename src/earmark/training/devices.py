@@ -229,6 +229,36 @@ class _SumOfAll(torch.autograd.Function):
         return total
 
 
+class _RowsOfAll(torch.autograd.Function):
+    """Put the rows of all processes below one another; a row's gradient is summed over the losses of all processes."""
+
+    @staticmethod
+    def forward(ctx, values: torch.Tensor, lengths: list[int]) -> torch.Tensor:
+        padded = values.new_zeros(max(lengths), *values.shape[1:])
+        padded[: len(values)] = values
+        found = [torch.empty_like(padded) for _ in lengths]
+        distributed.all_gather(found, padded)
+        ctx.lengths = lengths
+        return torch.cat([rows[:length] for rows, length in zip(found, lengths, strict=True)])
+
+    @staticmethod
+    def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
+        total = gradient.contiguous().clone()
+        distributed.all_reduce(total)
+        return total.split(ctx.lengths)[distributed.get_rank()], None
+
+
+def gather_rows(values: torch.Tensor) -> tuple[torch.Tensor, int]:
+    """Return the rows [n, ...] of all processes in their order, and the place of this process's first one.
+
+    Gradients flow to the process that a row is from. Processes may have different numbers of rows.
+    """
+    if not _has_others():
+        return values, 0
+    lengths = gather(len(values))
+    return _RowsOfAll.apply(values, lengths), sum(lengths[: distributed.get_rank()])
+
+
 def agree(value: float, signal_number: int | None, is_due: bool, device: torch.device) -> tuple[float, int, bool]:
     """Agree on a step in one message: the sum of the loss's parts, the highest signal, whether the first says due."""
     if not _has_others():
