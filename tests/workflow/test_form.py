@@ -45,3 +45,9 @@ def test_every_working_rule_says_what_it_needs():
             if "script:" in text and "localrule" not in text:
                 for directive in ("log:", "benchmark:", "conda:", "resources:", "code=code"):
                     assert directive in text, f"{path.name}: rule {text.split(':')[0]} lacks {directive}"
+
+
+def test_no_output_is_a_folder():
+    """Snakemake takes away the outputs of a cancelled job. Killed meanwhile, it leaves a part that looks complete."""
+    for path in (ROOT / "workflow").rglob("*.smk"):
+        assert "directory(" not in path.read_text(), f"{path.name} declares a folder as output; name files instead"

@@ -7,7 +7,6 @@ What downloads runs where Snakemake does (`localrule`): nodes of a cluster often
 rule generate_archives:
     """Write the small archives of one data set in its official layout."""
     output:
-        archives=directory(f"{DATA}/mini/{{dataset}}/archives"),
         manifest=f"{DATA}/mini/{{dataset}}/archives.csv",
     log:
         f"{RESULTS}/logs/generate_archives/{{dataset}}.log",
@@ -33,6 +32,8 @@ rule generate_archives:
             "access",
         ),
         seed=CONFIG.scale["data_seed"],
+        # No output: Snakemake takes away those of a cancelled job, and killed meanwhile it would leave a part of them.
+        archives=f"{DATA}/mini/{{dataset}}/archives",
         code=code("earmark.mini.{reader}", "earmark.acquire.collect"),
     script:
         "../../scripts/generate_archives.py"
