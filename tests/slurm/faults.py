@@ -173,10 +173,11 @@ class Faults:
     def apply(self, name: str, snakemake: subprocess.Popen) -> bool:
         """Carry out one fault; returns False where there was nothing to strike.
 
-        Until a stopped job has reached its time limit, only other jobs are struck, one at a time; and none while a
-        job is about to exceed its memory for the first time.
+        Until a stopped job has reached its time limit, only other jobs are struck, one at a time; and none but by
+        `hang` while a job is about to exceed its memory for the first time.
         """
-        if not over_memory(self.folder) and any(one.makes(GREEDY) for one in workers(self.folder)):
+        is_about_to_exceed = not over_memory(self.folder) and any(one.makes(GREEDY) for one in workers(self.folder))
+        if is_about_to_exceed and name != "hang":  # which strikes another job, and may find it at no other time
             return False
         running = self.cluster.jobs("RUNNING")
         if self.hung not in running:
