@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from earmark.benchmarks import read_benchmark
+from earmark.benchmark_files import read_benchmark
 from earmark.config.load import MODES
 from earmark.errors import EarmarkError
 from earmark.figures.drawing import GREY, INK, LARGE, NORMAL, SMALL, WIDTH

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from statistics import mean
 
-from earmark.benchmarks import read_benchmark
+from earmark.benchmark_files import read_benchmark
 from earmark.watch.runs import Job, Place, Run
 
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from earmark.benchmarks import Measured, read_benchmark
+from earmark.benchmark_files import Measured, read_benchmark
 
 HEAD = "s\th:m:s\tmax_rss\tcpu_time\n"
 
