@@ -193,40 +193,55 @@ def batch_norm_of_all(module: _BatchNorm, inputs: torch.Tensor) -> torch.Tensor:
     if not module.training:
         return type(module).forward(module, inputs)
     values = inputs.to(torch.promote_types(inputs.dtype, torch.float32))  # half precision is too coarse for sums
-    axes = [0, *range(2, inputs.ndim)]
-    variance, mean = torch.var_mean(values, axes, correction=0)  # [channels]
-    n_own = torch.full_like(mean[:1], inputs.numel() / inputs.shape[1])
-    total = _SumOfAll.apply(torch.cat([mean * n_own, n_own]))
-    n_all = total[-1].detach()
-    mean_all = total[:-1] / n_all
-    variance_all = _SumOfAll.apply((variance + (mean - mean_all).square()) * n_own) / n_all
+    outputs, mean, variance, n = _BatchNormOfAll.apply(values, module.weight, module.bias, module.eps)
     if module.track_running_stats:
         with torch.no_grad():
             module.num_batches_tracked += 1
             momentum = 1 / module.num_batches_tracked if module.momentum is None else module.momentum
-            module.running_mean.lerp_(mean_all, momentum)
-            module.running_var.lerp_(variance_all * (n_all / (n_all - 1)), momentum)
-    scale = (variance_all + module.eps).rsqrt()
-    scale = scale if module.weight is None else scale * module.weight
-    shift = -mean_all * scale if module.bias is None else module.bias - mean_all * scale
-    shape = [1, -1, *[1] * (inputs.ndim - 2)]
-    return torch.addcmul(shift.view(shape), values, scale.view(shape)).to(inputs.dtype)
+            module.running_mean.lerp_(mean, momentum)
+            module.running_var.lerp_(variance * (n / (n - 1)), momentum)
+    return outputs.to(inputs.dtype)
 
 
-class _SumOfAll(torch.autograd.Function):
-    """Sum a tensor over all processes; so does the gradient, as each process's value enters the loss of each."""
+class _BatchNormOfAll(torch.autograd.Function):
+    """Batch normalisation over all processes from torch's kernels for one; the gradient as in Ioffe and Szegedy 2015.
 
-    @staticmethod
-    def forward(ctx, values: torch.Tensor) -> torch.Tensor:
-        total = values.clone()
-        distributed.all_reduce(total)
-        return total
+    Returns the outputs and, without gradients, mean [channels] and variance [channels] over all processes, and the
+    number of values they are of [1]. The gradients of weight and bias are this process's share.
+    """
 
     @staticmethod
-    def backward(ctx, gradient: torch.Tensor) -> torch.Tensor:
-        total = gradient.contiguous().clone()
+    def forward(ctx, values: torch.Tensor, weight: torch.Tensor | None, bias: torch.Tensor | None, eps: float):
+        own_mean, own_variance = torch.batch_norm_update_stats(values, None, None, 0.0)  # [channels]; no running values
+        own_n = torch.full_like(own_mean[:1], values.numel() / values.shape[1])
+        own = torch.cat([own_mean, own_variance, own_n])
+        found = [torch.empty_like(own) for _ in range(distributed.get_world_size())]
+        distributed.all_gather(found, own)
+        means, variances, counts = torch.stack(found).split([len(own_mean), len(own_variance), 1], dim=1)
+        n = counts.sum(0)
+        mean = (means * counts).sum(0) / n
+        variance = ((variances + (means - mean).square()) * counts).sum(0) / n
+        ctx.save_for_backward(values, weight, mean, variance, n)
+        ctx.eps = eps
+        ctx.mark_non_differentiable(mean, variance, n)
+        return torch.native_batch_norm(values, weight, bias, mean, variance, False, 0.0, eps)[0], mean, variance, n
+
+    @staticmethod
+    def backward(ctx, gradient: torch.Tensor, *_):
+        values, weight, mean, variance, n = ctx.saved_tensors
+        _, by_weight, by_bias = torch.ops.aten.native_batch_norm_backward(
+            gradient, values, weight, mean, variance, None, None, False, ctx.eps, [False, True, True]
+        )
+        total = torch.cat([by_weight, by_bias])
         distributed.all_reduce(total)
-        return total
+        of_weight, of_bias = total.chunk(2)
+        deviation = (variance + ctx.eps).rsqrt()
+        scale = deviation if weight is None else deviation * weight
+        slope = -scale * deviation * of_weight / n
+        shape = [1, -1, *[1] * (values.ndim - 2)]
+        by_values = torch.addcmul((-scale * of_bias / n - slope * mean).view(shape), values, slope.view(shape))
+        by_values.addcmul_(gradient, scale.view(shape))
+        return by_values, *(None if weight is None else found for found in (by_weight, by_bias)), None
 
 
 class _RowsOfAll(torch.autograd.Function):
