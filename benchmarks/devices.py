@@ -24,6 +24,7 @@ from earmark.files import read_yaml
 from earmark.frontends import log_mel_frontend
 from earmark.pretraining.byol import Byol
 from earmark.pretraining.views import build_views
+from earmark.resources import KEEP_FREED_MEMORY
 from earmark.training.batches import Batch
 from earmark.training.devices import Hardware, gather, make_fabric
 from earmark.training.loop import Schedule, Trained, train
@@ -103,7 +104,9 @@ def measure(batch: str, steps: str, devices: int) -> list[float]:
     """
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, __file__, "part", folder, batch, steps, str(devices)]
-        return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[0])
+        environment = {**os.environ, **KEEP_FREED_MEMORY}
+        found = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
+        return json.loads(found.splitlines()[0])
 
 
 def main(batch: str = "256", steps: str = "5", rounds: str = "1") -> None:

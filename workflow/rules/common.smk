@@ -13,7 +13,7 @@ from earmark.config.presence import with_absent
 from earmark.datasets import reader_of
 from earmark.errors import ConfigError
 from earmark.provenance import code_digest
-from earmark.resources import UNIFORM, ask, grow
+from earmark.resources import KEEP_FREED_MEMORY, UNIFORM, ask, grow
 
 try:
     CONFIG = load_config(ROOT, config)
@@ -21,6 +21,9 @@ try:
     CONFIG = with_absent(CONFIG, CHECKPOINTS, ROOT)
 except ConfigError as error:
     raise WorkflowError(str(error))
+
+for name, value in KEEP_FREED_MEMORY.items():
+    os.environ.setdefault(name, value)
 
 SCALE = CONFIG.scale["name"]
 SOURCE = CONFIG.source
