@@ -1,15 +1,18 @@
-"""Files that are either complete or not there: written to a neighbour name, synced, renamed."""
+"""Files that are either complete or not there: written to a neighbour name, synced, renamed. Folders of one user."""
 
 import hashlib
 import json
 import os
 import shutil
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from earmark.errors import ConfigError
 
 SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -67,6 +70,28 @@ def file_digest(path: str | Path, algorithm: str = "sha256") -> str:
     """Return the hexadecimal digest of a file's bytes."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest()
+
+
+def make_own_folder(folder: Path) -> None:
+    """Make a folder that nobody else can enter, and refuse one found there that is not so; its parent is there.
+
+    In a place that all users write to, anybody could have made it first. Raises ConfigError.
+    """
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    status, user = folder.lstat(), os.getuid()
+    if not stat.S_ISDIR(status.st_mode):
+        found = "it is no folder"
+    elif status.st_uid != user:
+        found = f"it belongs to user {status.st_uid}"
+    elif status.st_mode & 0o077:
+        found = f"its mode is {stat.S_IMODE(status.st_mode):o}"
+    else:
+        return
+    raise ConfigError(
+        f"{folder}: {found}, wanted is a folder that user {user} alone can enter (mode 700). Remove it, or ask its"
+        " owner to; it is then made anew."
+    )
 
 
 def _remove(path: Path) -> None:

@@ -7,18 +7,17 @@ jobs in an environment variable, and each job takes as many as it asked for befo
 import logging
 import os
 import shutil
-import stat
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from itertools import takewhile
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from earmark.errors import ConfigError
+from earmark.files import make_own_folder
 from earmark.logs import log_to
 
 LOGGER = logging.getLogger("earmark")
@@ -104,28 +103,6 @@ def take_gpus(count: int, name: str, folder: Path | None = None) -> list[str]:
     os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(taken)
     LOGGER.info("uses GPU %s of %s", ", ".join(taken), offered)
     return taken
-
-
-def make_own_folder(folder: Path) -> None:
-    """Make a folder that nobody else can enter, and refuse one found there that is not so; its parent is there.
-
-    In a place that all users write to, anybody could have made it first. Raises ConfigError.
-    """
-    with suppress(FileExistsError):
-        folder.mkdir(mode=0o700)
-    status, user = folder.lstat(), os.getuid()
-    if not stat.S_ISDIR(status.st_mode):
-        found = "it is no folder"
-    elif status.st_uid != user:
-        found = f"it belongs to user {status.st_uid}"
-    elif status.st_mode & 0o077:
-        found = f"its mode is {stat.S_IMODE(status.st_mode):o}"
-    else:
-        return
-    raise ConfigError(
-        f"{folder}: {found}, wanted is a folder that user {user} alone can enter (mode 700). Remove it, or ask its"
-        " owner to; it is then made anew."
-    )
 
 
 def _lock_folder() -> Path:

@@ -17,8 +17,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from earmark.errors import ConfigError, StoreError
-from earmark.files import atomic_path, file_digest
-from earmark.gpu_slots import make_own_folder
+from earmark.files import atomic_path, file_digest, make_own_folder
 from earmark.logs import LOGGER
 from earmark.provenance import config_digest
 
