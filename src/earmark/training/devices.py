@@ -90,7 +90,8 @@ def start_on_nodes(nodes: int, devices: int, threads: int) -> None:
 
     `threads`: CPUs of a node, shared by its processes. Returns in these processes, and where there is one node.
     SIGTERM, SIGUSR1 and SIGINT reach them as SIGUSR1, since srun answers SIGTERM by killing its tasks before they can
-    write a checkpoint. When one fails the others are ended. Raises ConfigError, see `check_nodes`.
+    write a checkpoint. When one fails the others are ended; so after a signal srun may give the code of one that was
+    slow to stop, and this program gives that of the signal. Raises ConfigError, see `check_nodes`.
 
     The program may itself be the one task of an srun: `--overlap` lets its own srun have what that one holds, instead
     of waiting for it for ever, and the binding to CPUs of that one's node is not passed on.
@@ -102,10 +103,19 @@ def start_on_nodes(nodes: int, devices: int, threads: int) -> None:
     shape.append(f"--cpus-per-task={max(1, threads // devices)}")
     command = ["srun", *shape, "--overlap", "--kill-on-bad-exit=1", sys.executable, *sys.argv]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SLURM_CPU_BIND")}
+    is_stopped = False
     with subprocess.Popen(command, start_new_session=True, env=environment) as srun:
+
+        def stop(*_) -> None:
+            nonlocal is_stopped
+            is_stopped = True
+            srun.send_signal(signal.SIGUSR1)
+
         for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
-            signal.signal(number, lambda *_: srun.send_signal(signal.SIGUSR1))
+            signal.signal(number, stop)
         code = srun.wait()
+    if code and is_stopped:
+        code = -signal.SIGUSR1
     sys.exit(code if code >= 0 else 128 - code)
 
 

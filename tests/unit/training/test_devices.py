@@ -100,22 +100,41 @@ def test_nodes_of_torchrun_and_srun_are_counted(set_variables, variables, nodes)
     assert count_nodes(4) == nodes
 
 
+@pytest.fixture
+def start_with(monkeypatch, tmp_path):
+    """Return a function that starts on two nodes with a script for srun, and gives the exit code."""
+
+    def start(script):
+        (tmp_path / "srun").write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "srun").chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path))
+        kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)}
+        try:
+            with pytest.raises(SystemExit) as ended:
+                start_on_nodes(2, 4, threads=8)
+        finally:
+            for number, handler in kept.items():
+                signal.signal(number, handler)
+        return ended.value.code
+
+    return start
+
+
 @pytest.mark.parametrize("variables", [SBATCH, SRUN | ONE_TASK])
-def test_a_job_of_several_tasks_starts_them_by_srun(set_variables, monkeypatch, tmp_path, variables):
+def test_a_job_of_several_tasks_starts_them_by_srun(set_variables, start_with, tmp_path, variables):
     """A batch script has numbers of tasks and nodes too; a step of one task in it has a mask of its CPUs."""
     set_variables(variables | {"SLURM_CPU_BIND": "quiet,mask_cpu:0x1", "SLURM_CPU_BIND_LIST": "0x1"})
     called = tmp_path / "called"
-    (tmp_path / "srun").write_text(f'#!/bin/sh\necho "$1 $2 $3 $4 $5" "bind=$SLURM_CPU_BIND" > {called}\nexit 3\n')
-    (tmp_path / "srun").chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)}
-    try:
-        with pytest.raises(SystemExit, match="3"):
-            start_on_nodes(2, 4, threads=8)
-    finally:
-        for number, handler in kept.items():
-            signal.signal(number, handler)
+    assert start_with(f'echo "$1 $2 $3 $4 $5" "bind=$SLURM_CPU_BIND" > {called}\nexit 3') == 3
     assert called.read_text() == "--nodes=2 --ntasks=8 --ntasks-per-node=4 --cpus-per-task=2 --overlap bind=\n"
+
+
+@pytest.mark.parametrize(("of_tasks", "code"), [(143, 128 + signal.SIGUSR1), (0, 0)])
+def test_a_stopped_job_of_several_tasks_ends_with_the_code_of_the_signal(set_variables, start_with, of_tasks, code):
+    """A task that is slow to stop is ended by srun, whose own code is then that of this task, as the highest."""
+    set_variables(SBATCH)
+    wait = "while :; do /bin/sleep 0.1; done"
+    assert start_with(f"trap 'exit {of_tasks}' USR1\n/bin/sleep 0.5\nkill -TERM $PPID\n{wait}") == code
 
 
 @pytest.mark.parametrize(("job", "path"), [({}, True), ({"SLURM_JOB_ID": "7"}, False)])
