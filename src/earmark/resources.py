@@ -16,7 +16,7 @@ from earmark.config import Config
 UNIFORM = ("train_probe", "count_task", "make_table")
 
 # Environment of all jobs. As it comes, glibc gives the memory of large tensors back to the system at each step of a
-# training on the CPU. Measured where it keeps it: 0.6 to 0.8 of the time of a step, 1.15 to 1.45 times the memory.
+# training on the CPU. Measured where it keeps it: 0.7 to 0.8 of the time of a step, 1.05 to 1.5 times the memory.
 KEEP_FREED_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}
 
 BYTES_PER_HOUR = 16_000 * 2 * 3600  # int16 at 16 kHz

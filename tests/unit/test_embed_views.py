@@ -559,7 +559,7 @@ def test_results_go_to_another_disk_as_well(run, tmp_path, monkeypatch):
 
 def test_the_script_passes_on_what_snakemake_gives(run, root, tmp_path, stores, monkeypatch):
     run("whole")
-    monkeypatch.setattr("earmark.logs.log_to", lambda path: None)
+    monkeypatch.setattr("earmark.gpu_slots.log_to", lambda path: None)
     caches = [store / "log_mel" / "byola" / file for store in stores.values() for file in LOG_MEL_FILES]
     sounds = [store / file for store in stores.values() for file in ("clips.parquet", "audio_16k.arrow")]
     given = Namedlist([str(path) for path in [*sounds, *caches]])
@@ -574,7 +574,7 @@ def test_the_script_passes_on_what_snakemake_gives(run, root, tmp_path, stores, 
         "code": "c",
     }
     fake = SimpleNamespace(
-        log=["log"],
+        log=[str(tmp_path / "log")],
         params=Namedlist(fromdict=params),
         input=given,
         output=SimpleNamespace(**{name: outputs[file] for name, file in zip(OUTPUT_NAMES, FILES, strict=True)}),

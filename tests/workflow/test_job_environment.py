@@ -26,6 +26,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
 @pytest.mark.workflow
 def test_jobs_keep_freed_memory(tmp_path, monkeypatch):
     kept, changed = KEEP_FREED_MEMORY
+    monkeypatch.delenv(kept, raising=False)
     monkeypatch.setenv(changed, "1000000")
     folder = copy_workflow(tmp_path / "checkout")
     with (folder / "workflow" / "Snakefile").open("a") as file:

@@ -190,7 +190,8 @@ def test_two_processes_normalise_the_whole_batch_and_agree(tmp_path):
     subprocess.run([sys.executable, program, tmp_path / "found.json"], env=environment, check=True, capture_output=True)
     found = json.loads((tmp_path / "found.json").read_text())
     assert found["world"] == 2 and found["threads"] == 1
-    assert max(*found["images"].values(), *found["rows"].values()) < 1e-12
+    assert len(found["images"]) == len(found["rows"]) == 7 and len(found["without_weights"]) == 5
+    assert max(*found["images"].values(), *found["rows"].values(), *found["without_weights"].values()) < 1e-12
     assert found["agreed"] == [1.5, 15, False]  # 0.25 + 1.25, the only signal, what the first says
     assert found["gathered"] == ["process 0", "process 1"]
     assert found["predicted"] == [[10.0], [6.0], [16.0], [2.0], [18.0]]
